@@ -1,0 +1,158 @@
+// Seam: block images in one Ceph cluster. RbdBlockStore is librbd on one warm connection;
+// MemoryBlockStore is a shipped fake with the same semantics. Both pass tests/contract.
+//
+// Thread-safe. Every call blocks, for at most the implementation's configured timeouts; none may
+// be made from a gRPC thread. A lost or poisoned connection is made again in the background.
+// Errors of every call: UNAVAILABLE (CEPH_UNAVAILABLE: not connected now, nothing was done),
+// DEADLINE_EXCEEDED (CEPH_TIMEOUT: the operation may still land; look before acting),
+// PERMISSION_DENIED (CEPH_CAPS: naming user and pool), NOT_FOUND (POOL_NOT_FOUND, IMAGE_NOT_FOUND,
+// SNAPSHOT_NOT_FOUND), RESOURCE_EXHAUSTED (POOL_FULL). The raw errno is a payload ("ceph").
+#ifndef HVAGENT_AGENT_BLOCK_BLOCK_STORE_H_
+#define HVAGENT_AGENT_BLOCK_BLOCK_STORE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/bytes.h"
+
+namespace hvagent::block {
+
+// pool[/namespace]/name. The parts are never joined into one string for Ceph to take apart.
+struct ImageName {
+  std::string pool;
+  std::string rados_namespace;  // empty: the pool's default one
+  std::string name;
+
+  // "vms/65bd684f_disk", for messages only.
+  std::string ToString() const;
+  friend auto operator<=>(const ImageName&, const ImageName&) = default;
+};
+
+struct SnapshotName {
+  ImageName image;
+  std::string snapshot;
+
+  // "images/d18923bd@snap", for messages only.
+  std::string ToString() const;
+  friend auto operator<=>(const SnapshotName&, const SnapshotName&) = default;
+};
+
+struct SnapshotInfo {
+  std::string name;
+  Bytes size;
+  bool is_protected = false;
+  friend bool operator==(const SnapshotInfo&, const SnapshotInfo&) = default;
+};
+
+struct ImageInfo {
+  Bytes size;
+  Bytes object_size;
+  absl::Time create_time;  // by the cluster's clock
+  std::optional<SnapshotName> parent;
+  std::vector<SnapshotInfo> snapshots;            // oldest first
+  std::map<std::string, std::string> metadata;    // our keys and others'
+};
+
+// What Amend does to an image, in one open of it.
+struct ImageChange {
+  // Grows the image to this size; smaller than it is: no effect.
+  std::optional<Bytes> grow_to;
+  // Sets these keys; others stay.
+  std::map<std::string, std::string> metadata;
+};
+
+// A monitor's address as clients use it.
+struct MonitorAddress {
+  std::string host;  // IPv6 without brackets
+  uint16_t port = 0;
+  enum class Protocol { kV1, kV2 } protocol = Protocol::kV2;
+  friend bool operator==(const MonitorAddress&, const MonitorAddress&) = default;
+};
+
+struct Monitor {
+  std::string name;
+  std::vector<MonitorAddress> addresses;
+  friend bool operator==(const Monitor&, const Monitor&) = default;
+};
+
+struct ClusterInfo {
+  std::string fsid;
+  std::vector<Monitor> monitors;  // the live monitor map, in its order
+  std::string library_version;    // librbd's, "1.17.0"
+};
+
+// Writes a new image. Not thread-safe. Destroyed before Finish it waits for what is in flight and
+// leaves the image as it is: the caller removes it.
+class ImageWriter {
+ public:
+  virtual ~ImageWriter() = default;
+  // Queues a write; waits while too many are in flight. Zeros are the caller's to leave out.
+  // Errors: of this write or an earlier one; the writer is useless after an error.
+  virtual absl::Status Write(uint64_t offset_bytes, std::string data) = 0;
+  // Changes the size once nothing is in flight; shrinking cuts data off.
+  virtual absl::Status Resize(Bytes size) = 0;
+  // Waits until everything written is on the cluster, and closes the image.
+  virtual absl::Status Finish() = 0;
+};
+
+class BlockStore {
+ public:
+  virtual ~BlockStore() = default;
+
+  // OK while connected; else why not. Does not block.
+  virtual absl::Status Health() const = 0;
+
+  // Asks the cluster now: monitors come from the live map, never from a configuration file.
+  virtual absl::StatusOr<ClusterInfo> GetCluster() = 0;
+
+  // Everything about one image. Opens it read-only, so leaves no watcher.
+  virtual absl::StatusOr<ImageInfo> GetImage(const ImageName& image) = 0;
+  // Only one snapshot of an image: cheaper, for the boot path.
+  virtual absl::StatusOr<SnapshotInfo> GetSnapshot(const SnapshotName& snapshot) = 0;
+
+  // The names of at most `limit` images of `pool` that sort after `after`, in order.
+  virtual absl::StatusOr<std::vector<std::string>> ListImages(const std::string& pool,
+                                                              const std::string& after,
+                                                              size_t limit) = 0;
+
+  // Makes an empty image of format 2. `object_size` is a power of two, 4 KiB to 32 MiB.
+  // Errors: ALREADY_EXISTS (IMAGE_EXISTS).
+  virtual absl::Status CreateImage(const ImageName& image, Bytes size, Bytes object_size) = 0;
+  // Opens an image for writing; one writer at a time is the caller's care.
+  virtual absl::StatusOr<std::unique_ptr<ImageWriter>> OpenWriter(const ImageName& image) = 0;
+  // Reads `length_bytes` at `offset_bytes`; fewer at the image's end.
+  virtual absl::StatusOr<std::string> ReadImage(const ImageName& image, uint64_t offset_bytes,
+                                                size_t length_bytes) = 0;
+
+  // Copy-on-write clone, with the parent's object size, size and no data of its own.
+  // Errors: ALREADY_EXISTS (IMAGE_EXISTS), FAILED_PRECONDITION (SNAPSHOT_NOT_PROTECTED).
+  virtual absl::Status CloneImage(const SnapshotName& parent, const ImageName& child) = 0;
+
+  // Idempotent.
+  virtual absl::Status AmendImage(const ImageName& image, const ImageChange& change) = 0;
+
+  // Within one pool. Errors: ALREADY_EXISTS (IMAGE_EXISTS).
+  virtual absl::Status RenameImage(const ImageName& from, const std::string& to) = 0;
+
+  // Errors: FAILED_PRECONDITION with reason IMAGE_HAS_SNAPSHOTS (naming them) or IMAGE_IN_USE
+  // (naming the watchers' addresses; a dead client's watch lasts 30 s).
+  virtual absl::Status RemoveImage(const ImageName& image) = 0;
+
+  // Makes the snapshot, protected. One that is there is left, and protected if it was not.
+  virtual absl::Status CreateProtectedSnapshot(const SnapshotName& snapshot) = 0;
+  // Unprotects and removes; one that is gone is no error.
+  // Errors: FAILED_PRECONDITION (IMAGE_HAS_CHILDREN, naming them, the trash's included).
+  virtual absl::Status RemoveSnapshot(const SnapshotName& snapshot) = 0;
+};
+
+}  // namespace hvagent::block
+
+#endif  // HVAGENT_AGENT_BLOCK_BLOCK_STORE_H_

@@ -1,0 +1,105 @@
+// Seam: the hypervisor of this node. LibvirtHypervisor talks to libvirtd; MemoryHypervisor is a
+// shipped fake with the same semantics. Both pass tests/contract.
+//
+// Thread-safe. Every call blocks, for at most the implementation's configured deadline; none may
+// be made from a gRPC thread. A lost connection is made again in the background.
+// Errors of every call: UNAVAILABLE (LIBVIRT_UNAVAILABLE: not connected now, nothing was done),
+// DEADLINE_EXCEEDED (LIBVIRT_TIMEOUT: no answer in time; the outcome is unknown, so look), and
+// NOT_FOUND (DOMAIN_NOT_FOUND) where a domain is named. The raw libvirt code is a payload.
+#ifndef HVAGENT_AGENT_HYPERVISOR_HYPERVISOR_H_
+#define HVAGENT_AGENT_HYPERVISOR_HYPERVISOR_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/uuid.h"
+
+namespace hvagent::hypervisor {
+
+enum class DomainState {
+  kRunning,  // also blocked on a resource, and while it shuts down
+  kPaused,
+  kShutOff,
+  kCrashed,
+};
+
+struct DomainInfo {
+  Uuid uuid;
+  std::string name;
+  DomainState state = DomainState::kShutOff;
+  // Defined, and not only running until it stops.
+  bool persistent = false;
+};
+
+struct HostInfo {
+  std::string hostname;
+  uint32_t cpus = 0;
+  uint64_t memory_mib = 0;
+  std::string libvirt_version;     // "9.0.0"
+  std::string hypervisor_version;  // "7.2.19"
+  // Whether libvirt can run guests with hardware virtualisation here. From its capabilities: a
+  // /dev/kvm that is there does not always work.
+  bool kvm = false;
+};
+
+// "Look at this domain again", or with nullopt "look at all of them" (a new connection).
+using DomainListener = std::function<void(std::optional<Uuid>)>;
+
+class Hypervisor {
+ public:
+  virtual ~Hypervisor() = default;
+
+  // OK while connected; else why not. Does not block.
+  virtual absl::Status Health() const = 0;
+
+  virtual absl::StatusOr<HostInfo> GetHost() = 0;
+
+  // Every domain of the node, ours and foreign, running or not; one call to libvirt.
+  virtual absl::StatusOr<std::vector<DomainInfo>> ListDomains() = 0;
+
+  // One domain by UUID or by name.
+  virtual absl::StatusOr<DomainInfo> GetDomain(const Uuid& uuid) = 0;
+  virtual absl::StatusOr<DomainInfo> GetDomainByName(absl::string_view name) = 0;
+
+  // Its XML without keys: of the running guest, or of what is defined when it does not run.
+  virtual absl::StatusOr<std::string> GetDomainXml(const Uuid& uuid) = 0;
+
+  // Defines a domain, validated against libvirt's schema; redefines one with the same UUID and
+  // name (a running guest keeps what it runs with). Idempotent.
+  // Errors: INVALID_ARGUMENT (libvirt refuses the XML), ALREADY_EXISTS (DOMAIN_NAME_TAKEN: the
+  // name belongs to another UUID, or the UUID to another name).
+  virtual absl::Status DefineDomain(absl::string_view xml) = 0;
+
+  // Starts a defined domain; one that runs already is left alone. Idempotent.
+  // Errors: FAILED_PRECONDITION (DOMAIN_START_FAILED) with libvirt's reason: a missing secret, a
+  // disk that does not open.
+  virtual absl::Status StartDomain(const Uuid& uuid) = 0;
+
+  // Presses the power button and returns; the guest may take its time, or ignore it. A domain
+  // that does not run is left alone.
+  virtual absl::Status ShutdownDomain(const Uuid& uuid) = 0;
+
+  // Asks the guest to reboot; `force` resets it. Errors: FAILED_PRECONDITION (not running).
+  virtual absl::Status RebootDomain(const Uuid& uuid, bool force) = 0;
+
+  // Cuts the power of a running guest; a domain that does not run is left alone. Idempotent.
+  virtual absl::Status DestroyDomain(const Uuid& uuid) = 0;
+
+  // Removes the definition. Errors: FAILED_PRECONDITION (DOMAIN_RUNNING): libvirt would leave a
+  // transient guest behind, so this refuses.
+  virtual absl::Status UndefineDomain(const Uuid& uuid) = 0;
+
+  // Sets the one listener, called from a thread of the implementation's; it must not block and
+  // not call back in. nullptr removes it; when that returns, no call is under way.
+  virtual void SetListener(DomainListener listener) = 0;
+};
+
+}  // namespace hvagent::hypervisor
+
+#endif  // HVAGENT_AGENT_HYPERVISOR_HYPERVISOR_H_

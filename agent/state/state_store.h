@@ -1,0 +1,110 @@
+// This node's durable state, in one SQLite database: what VMs shall be here, the operations and
+// how far they are, and the request ids that were answered.
+//
+// Durable when a call returns (synchronous=FULL): I3, acknowledged means durable. Thread-safe;
+// calls block on the disk, a few milliseconds for a write.
+// Errors of every call: UNAVAILABLE (STATE_UNWRITABLE: disk full, EIO; the old state is intact).
+#ifndef HVAGENT_AGENT_STATE_STATE_STORE_H_
+#define HVAGENT_AGENT_STATE_STATE_STORE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/uuid.h"
+#include "hvagent/v1/operation.pb.h"
+#include "hvagent/v1/vm.pb.h"
+
+namespace hvagent::state {
+
+// What one VM shall be.
+struct VmRecord {
+  Uuid uuid;  // of spec
+  v1::VmSpec spec;
+  int64_t generation = 0;  // grows with each change of the spec
+  bool force_stop = false;  // with STOPPED: cut the power instead of asking the guest
+  bool deleting = false;
+  absl::Time create_time;
+};
+
+// The secret that this node keeps for an entity. Never the key.
+struct SecretBinding {
+  std::string entity;
+  Uuid uuid;
+  std::string usage;
+};
+
+// What a request id was used for: the same again gives the same answer, another body is refused.
+struct RequestRecord {
+  std::string method;
+  std::string body_digest;  // of the request without its id
+  std::string response;     // serialized
+};
+
+class StateStore {
+ public:
+  // Opens or makes `directory`/state.db (mode 0600, directory 0700). Checks its integrity.
+  // ":memory:" keeps it in memory.
+  // Errors: DATA_LOSS (STATE_CORRUPT: the file is damaged; it is left as it is, never taken for
+  // empty), FAILED_PRECONDITION (STATE_SCHEMA: written by a newer agent), UNAVAILABLE.
+  static absl::StatusOr<std::unique_ptr<StateStore>> Open(const std::string& directory);
+  ~StateStore();
+
+  StateStore(const StateStore&) = delete;
+  StateStore& operator=(const StateStore&) = delete;
+
+  // --- VMs ---
+  // Inserts or replaces by UUID. Errors: ALREADY_EXISTS (VM_NAME_TAKEN) when another VM has the
+  // name.
+  absl::Status PutVm(const VmRecord& record);
+  absl::StatusOr<std::optional<VmRecord>> GetVm(const Uuid& uuid);
+  absl::StatusOr<std::optional<VmRecord>> GetVmByName(absl::string_view name);
+  // At most `limit` VMs whose UUID sorts after `after` (nil: from the start), in order.
+  absl::StatusOr<std::vector<VmRecord>> ListVms(const Uuid& after, size_t limit);
+  absl::StatusOr<std::vector<Uuid>> ListVmUuids();
+  // Idempotent.
+  absl::Status RemoveVm(const Uuid& uuid);
+
+  // --- Secrets ---
+  absl::Status PutSecret(const SecretBinding& binding);
+  absl::StatusOr<std::optional<SecretBinding>> GetSecret(absl::string_view entity);
+  absl::StatusOr<std::vector<SecretBinding>> ListSecrets();
+
+  // --- Operations ---
+  // Inserts or replaces by id.
+  absl::Status PutOperation(const v1::Operation& operation);
+  absl::StatusOr<std::optional<v1::Operation>> GetOperation(absl::string_view id);
+  // Newest first, at most `limit`, those older than the operation `before` (empty: from the
+  // newest).
+  absl::StatusOr<std::vector<v1::Operation>> ListOperations(absl::string_view before,
+                                                            size_t limit);
+  // Those in state RUNNING: after a restart, those that were cut off.
+  absl::StatusOr<std::vector<v1::Operation>> ListRunningOperations();
+  // Removes ended operations last updated before `cutoff`.
+  absl::Status PruneOperations(absl::Time cutoff);
+
+  // --- Request ids ---
+  absl::StatusOr<std::optional<RequestRecord>> GetRequest(absl::string_view request_id);
+  // Errors: ALREADY_EXISTS when the id is there.
+  absl::Status PutRequest(absl::string_view request_id, const RequestRecord& record,
+                          absl::Time now);
+  // As PutVm and PutRequest in one transaction: both or neither.
+  absl::Status PutVmWithRequest(const VmRecord& vm, absl::string_view request_id,
+                                const RequestRecord& request, absl::Time now);
+  absl::Status PruneRequests(absl::Time cutoff);
+
+ private:
+  class Impl;
+  explicit StateStore(std::unique_ptr<Impl> impl);
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hvagent::state
+
+#endif  // HVAGENT_AGENT_STATE_STATE_STORE_H_

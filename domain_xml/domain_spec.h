@@ -1,0 +1,81 @@
+// A guest with everything resolved: what is written into libvirt's domain XML, and nothing else.
+// A VmSpec says "image X, 1 GiB, write-back"; a DomainSpec says "rbd image vms/<uuid>_disk at
+// these monitors, as this user with that secret". Plain values; names are checked by whoever
+// makes one (base/names.h).
+#ifndef HVAGENT_DOMAIN_XML_DOMAIN_SPEC_H_
+#define HVAGENT_DOMAIN_XML_DOMAIN_SPEC_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/uuid.h"
+
+namespace hvagent::domain_xml {
+
+enum class DomainType { kKvm, kQemu };
+enum class CacheMode { kNone, kWriteback, kWritethrough, kDirectsync, kUnsafe };
+enum class DiscardMode { kDefault, kIgnore, kUnmap };
+enum class NicModel { kVirtio, kE1000 };
+
+// Where a monitor listens. `name` is a host name, an IPv4 address, or an IPv6 address without
+// brackets (libvirt wants none). Port 3300 is read by librados as v2, 6789 as v1, and no port
+// (0 here) as both.
+struct MonitorHost {
+  std::string name;
+  uint16_t port = 0;
+  friend bool operator==(const MonitorHost&, const MonitorHost&) = default;
+};
+
+// How the guest's QEMU proves who it is: a cephx user without "client.", and libvirt's secret.
+struct CephAuth {
+  std::string username;
+  Uuid secret_uuid;
+  friend bool operator==(const CephAuth&, const CephAuth&) = default;
+};
+
+// A network disk over rbd, on the virtio bus.
+struct RbdDisk {
+  std::string pool;
+  std::string rados_namespace;  // empty: the pool's default one
+  std::string image;
+  std::vector<MonitorHost> monitors;
+  std::optional<CephAuth> auth;  // none where the cluster has no cephx
+  CacheMode cache = CacheMode::kWriteback;
+  DiscardMode discard = DiscardMode::kDefault;
+  std::string target;  // "vda"
+  std::string serial;  // empty: none
+  friend bool operator==(const RbdDisk&, const RbdDisk&) = default;
+};
+
+struct BridgeNic {
+  std::string bridge;
+  std::string mac;  // lower case, "52:54:00:12:34:56"
+  NicModel model = NicModel::kVirtio;
+  friend bool operator==(const BridgeNic&, const BridgeNic&) = default;
+};
+
+// Our mark in <metadata>, in a namespace of its own. A domain without it is somebody else's.
+struct DomainMark {
+  std::string agent_node;  // the node whose agent defined it
+  int64_t generation = 0;  // of the spec that the definition was made from
+  friend bool operator==(const DomainMark&, const DomainMark&) = default;
+};
+
+struct DomainSpec {
+  Uuid uuid;
+  std::string name;
+  DomainType type = DomainType::kQemu;
+  uint32_t vcpus = 1;
+  uint64_t memory_mib = 0;
+  std::vector<RbdDisk> disks;  // in the order of their targets; the first one boots
+  std::vector<BridgeNic> nics;
+  std::string serial_log_file;  // absolute; empty: the serial port is not logged
+  DomainMark mark;
+  friend bool operator==(const DomainSpec&, const DomainSpec&) = default;
+};
+
+}  // namespace hvagent::domain_xml
+
+#endif  // HVAGENT_DOMAIN_XML_DOMAIN_SPEC_H_

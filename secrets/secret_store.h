@@ -1,0 +1,61 @@
+// Seam: where the hypervisor keeps its secrets. agent/hypervisor implements it over libvirt
+// (LibvirtSecretStore) and in memory (MemorySecretStore); both pass tests/contract.
+//
+// A secret of usage type "ceph" is a UUID, a usage name that is unique among them, and a value.
+// libvirt sets the value in a second call, so a secret without a value is a normal sight after a
+// crash.
+//
+// Thread-safe. Every call blocks, for at most the implementation's configured deadline.
+// Errors of every call: UNAVAILABLE (no connection), DEADLINE_EXCEEDED (no answer in time: the
+// outcome is unknown, look again).
+#ifndef HVAGENT_SECRETS_SECRET_STORE_H_
+#define HVAGENT_SECRETS_SECRET_STORE_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/uuid.h"
+#include "secrets/secret_bytes.h"
+
+namespace hvagent::secrets {
+
+struct SecretRecord {
+  Uuid uuid;
+  std::string usage;
+  // Kept in memory only: gone when libvirtd restarts.
+  bool ephemeral = false;
+  // libvirt never gives the value back.
+  bool is_private = false;
+
+  friend bool operator==(const SecretRecord&, const SecretRecord&) = default;
+};
+
+class SecretStore {
+ public:
+  virtual ~SecretStore() = default;
+
+  // All secrets of usage type ceph, in no order; those of other types are not ours to see.
+  virtual absl::StatusOr<std::vector<SecretRecord>> List() = 0;
+
+  // Makes the record, without a value; the same record again changes nothing, its value stays.
+  // Errors: ALREADY_EXISTS (SECRET_CONFLICT) when the usage belongs to another UUID, or the UUID
+  // has another usage: libvirt can change neither.
+  virtual absl::Status Define(const SecretRecord& record) = 0;
+
+  // Sets or replaces the value: the raw key, not base64. Idempotent.
+  // Errors: NOT_FOUND (SECRET_NOT_FOUND).
+  virtual absl::Status SetValue(const Uuid& uuid, const SecretBytes& value) = 0;
+
+  // Errors: NOT_FOUND with reason SECRET_NOT_FOUND (no such secret) or SECRET_HAS_NO_VALUE;
+  // PERMISSION_DENIED for a private one that has a value, or may have.
+  virtual absl::StatusOr<SecretBytes> GetValue(const Uuid& uuid) = 0;
+
+  // Errors: NOT_FOUND (SECRET_NOT_FOUND).
+  virtual absl::Status Undefine(const Uuid& uuid) = 0;
+};
+
+}  // namespace hvagent::secrets
+
+#endif  // HVAGENT_SECRETS_SECRET_STORE_H_
