@@ -6,6 +6,7 @@
 #ifndef HVAGENT_SECRETS_SECRET_BYTES_H_
 #define HVAGENT_SECRETS_SECRET_BYTES_H_
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
