@@ -1,0 +1,137 @@
+#include "agent/reconcile/plan.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+
+namespace hvagent::reconcile {
+namespace {
+
+using hypervisor::DomainInfo;
+using hypervisor::DomainState;
+
+bool IsActive(const std::optional<DomainInfo>& domain) {
+  return domain.has_value() && (domain->state == DomainState::kRunning ||
+                                domain->state == DomainState::kPaused);
+}
+
+std::vector<Action> PlanDeletion(const ObservedVm& observed) {
+  std::vector<Action> actions;
+  if (observed.domain.has_value() && observed.domain_is_ours) {
+    if (IsActive(observed.domain)) {
+      actions.push_back({ActionKind::kDestroyDomain, "the VM is being deleted"});
+    }
+    if (observed.domain->persistent) {
+      actions.push_back({ActionKind::kUndefineDomain, "the VM is being deleted"});
+    }
+  }
+  actions.push_back({ActionKind::kRemoveRootDisk, "the VM is being deleted"});
+  actions.push_back({ActionKind::kForgetVm, "nothing of the VM is left"});
+  return actions;
+}
+
+absl::Status CheckNothingForeignInTheWay(const state::VmRecord& desired,
+                                         const ObservedVm& observed) {
+  if (observed.domain.has_value() && !observed.domain_is_ours) {
+    return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_OURS",
+                 absl::StrCat("a domain with UUID ", desired.uuid.ToString(), " (\"",
+                              observed.domain->name,
+                              "\") exists on this node and was not made by this agent; it is left "
+                              "alone: choose another UUID, or remove that domain"));
+  }
+  if (observed.name_holder.has_value()) {
+    return Error(absl::StatusCode::kAlreadyExists, "DOMAIN_NAME_TAKEN",
+                 absl::StrCat("the name \"", desired.spec.name(), "\" belongs to domain ",
+                              observed.name_holder->uuid.ToString(),
+                              " on this node: choose another name, or remove that domain"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Action>> PlanRunning(const ObservedVm& observed) {
+  std::vector<Action> actions;
+  if (!observed.domain.has_value()) {
+    actions.push_back({ActionKind::kPrepareRootDisk, "the VM has no domain on this node yet"});
+    actions.push_back({ActionKind::kDefineDomain, "the VM has no domain on this node yet"});
+    actions.push_back({ActionKind::kStartDomain, "the VM shall run"});
+    return actions;
+  }
+  switch (observed.domain->state) {
+    case DomainState::kRunning:
+      if (!observed.domain->persistent) {
+        actions.push_back({ActionKind::kDefineDomain, "the running guest lost its definition"});
+      }
+      return actions;
+    case DomainState::kPaused:
+      return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_PAUSED",
+                   "the guest is paused, by hand or because its storage failed: see `virsh domstate "
+                   "--reason`, then resume it");
+    case DomainState::kShutOff:
+    case DomainState::kCrashed:
+      // Defined anew before each start, so that its monitors are those of today.
+      actions.push_back({ActionKind::kDefineDomain, "monitors are refreshed before each start"});
+      actions.push_back({ActionKind::kStartDomain, "the VM shall run"});
+      return actions;
+  }
+  return absl::InternalError("unknown domain state");
+}
+
+absl::StatusOr<std::vector<Action>> PlanStopped(const state::VmRecord& desired,
+                                                const ObservedVm& observed) {
+  std::vector<Action> actions;
+  if (!observed.domain.has_value()) {
+    actions.push_back({ActionKind::kPrepareRootDisk, "the VM has no domain on this node yet"});
+    actions.push_back({ActionKind::kDefineDomain, "the VM has no domain on this node yet"});
+    return actions;
+  }
+  if (IsActive(observed.domain)) {
+    if (desired.force_stop) {
+      actions.push_back({ActionKind::kDestroyDomain, "the VM shall be stopped, by force"});
+    } else if (observed.domain->state == DomainState::kPaused) {
+      return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_PAUSED",
+                   "the guest is paused and cannot shut down: resume it, or stop it by force");
+    } else {
+      actions.push_back({ActionKind::kShutdownDomain, "the VM shall be stopped"});
+    }
+  }
+  if (!observed.domain->persistent) {
+    actions.insert(actions.begin(),
+                   {ActionKind::kDefineDomain, "the running guest lost its definition"});
+  }
+  return actions;
+}
+
+}  // namespace
+
+absl::string_view ActionName(ActionKind kind) {
+  switch (kind) {
+    case ActionKind::kPrepareRootDisk:
+      return "PREPARE_ROOT_DISK";
+    case ActionKind::kDefineDomain:
+      return "DEFINE_DOMAIN";
+    case ActionKind::kStartDomain:
+      return "START_DOMAIN";
+    case ActionKind::kShutdownDomain:
+      return "SHUTDOWN_DOMAIN";
+    case ActionKind::kDestroyDomain:
+      return "DESTROY_DOMAIN";
+    case ActionKind::kUndefineDomain:
+      return "UNDEFINE_DOMAIN";
+    case ActionKind::kRemoveRootDisk:
+      return "REMOVE_ROOT_DISK";
+    case ActionKind::kForgetVm:
+      return "FORGET_VM";
+  }
+  return "UNKNOWN";
+}
+
+absl::StatusOr<std::vector<Action>> Plan(const state::VmRecord& desired,
+                                         const ObservedVm& observed) {
+  if (desired.deleting) return PlanDeletion(observed);
+  if (absl::Status status = CheckNothingForeignInTheWay(desired, observed); !status.ok()) {
+    return status;
+  }
+  if (desired.spec.power_state() == v1::STOPPED) return PlanStopped(desired, observed);
+  return PlanRunning(observed);
+}
+
+}  // namespace hvagent::reconcile

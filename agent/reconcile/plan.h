@@ -1,0 +1,56 @@
+// What to do about one VM, decided from what it shall be and what is there. Pure and total: no
+// clock, no libvirt, no Ceph; the same input gives the same plan.
+#ifndef HVAGENT_AGENT_RECONCILE_PLAN_H_
+#define HVAGENT_AGENT_RECONCILE_PLAN_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "agent/hypervisor/hypervisor.h"
+#include "agent/state/state_store.h"
+
+namespace hvagent::reconcile {
+
+// What libvirt says about one VM, each time anew.
+struct ObservedVm {
+  // The domain with the VM's UUID.
+  std::optional<hypervisor::DomainInfo> domain;
+  // Whether that domain bears our mark.
+  bool domain_is_ours = false;
+  // Another domain that has the VM's name.
+  std::optional<hypervisor::DomainInfo> name_holder;
+};
+
+enum class ActionKind {
+  kPrepareRootDisk,  // clone it, or find the clone that was made, and grow it
+  kDefineDomain,
+  kStartDomain,
+  kShutdownDomain,  // asks the guest; done when libvirt says so
+  kDestroyDomain,   // cuts its power
+  kUndefineDomain,
+  kRemoveRootDisk,
+  kForgetVm,  // drops the record: the last step of a deletion
+};
+
+// "PREPARE_ROOT_DISK"
+absl::string_view ActionName(ActionKind kind);
+
+struct Action {
+  ActionKind kind;
+  std::string reason;
+  friend bool operator==(const Action&, const Action&) = default;
+};
+
+// The actions, in order; none when all is as it shall be. A domain's disk is there before its
+// definition and is removed after it; a domain that is not ours is never acted on.
+// Errors: FAILED_PRECONDITION (DOMAIN_NOT_OURS, DOMAIN_PAUSED), ALREADY_EXISTS
+// (DOMAIN_NAME_TAKEN).
+absl::StatusOr<std::vector<Action>> Plan(const state::VmRecord& desired,
+                                         const ObservedVm& observed);
+
+}  // namespace hvagent::reconcile
+
+#endif  // HVAGENT_AGENT_RECONCILE_PLAN_H_

@@ -1,0 +1,78 @@
+// The hands: looks at one VM and carries actions out, one at a time, on the real backends. Every
+// action is idempotent: it looks before it acts, since after a crash nothing is replayed.
+//
+// Thread-safe; blocks on libvirt, librbd and the state. One VM is worked on by one thread at a
+// time: that is the caller's care (Reconciler).
+#ifndef HVAGENT_AGENT_RECONCILE_VM_WORKER_H_
+#define HVAGENT_AGENT_RECONCILE_VM_WORKER_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "agent/block/block_store.h"
+#include "agent/hypervisor/hypervisor.h"
+#include "agent/reconcile/plan.h"
+#include "agent/state/state_store.h"
+#include "domain_xml/domain_spec.h"
+
+namespace hvagent::reconcile {
+
+// The key under which a root disk says whose it is: its value is the VM's UUID. A disk without it
+// was not made here, or its maker crashed before it could say so.
+inline constexpr char kOwnerKey[] = "hvagent.vm";
+
+// What this node gives to every VM.
+struct VmWorkerOptions {
+  std::string node_name;
+  std::string images_pool = "images";
+  std::string vms_pool = "vms";
+  std::string volumes_pool = "volumes";
+  std::string guest_entity = "client.cinder";
+  std::string serial_log_dir;
+  // Disks name the monitors' v1 addresses even where all have v2 ones.
+  bool prefer_v1_monitors = false;
+};
+
+class VmWorker {
+ public:
+  // The three backends outlive this object.
+  VmWorker(VmWorkerOptions options, hypervisor::Hypervisor& hypervisor, block::BlockStore& block,
+           state::StateStore& state);
+
+  // What libvirt says about the VM now. Errors: UNAVAILABLE, DEADLINE_EXCEEDED.
+  absl::StatusOr<ObservedVm> Observe(const state::VmRecord& vm);
+
+  // Carries one action out. Errors: of libvirt and Ceph, and
+  //  PREPARE_ROOT_DISK: NOT_FOUND (IMAGE_NOT_FOUND, SNAPSHOT_NOT_FOUND), FAILED_PRECONDITION
+  //    (SNAPSHOT_NOT_PROTECTED), INVALID_ARGUMENT (root_disk.size_gib under the image's size),
+  //    ALREADY_EXISTS (ROOT_DISK_NOT_OURS); nothing is left behind by any of them;
+  //  DEFINE_DOMAIN: FAILED_PRECONDITION (SECRET_NOT_SYNCED).
+  absl::Status Run(const state::VmRecord& vm, const Action& action);
+
+  // The checks of PREPARE_ROOT_DISK without the disk.
+  absl::Status CheckImage(const v1::VmSpec& spec);
+
+  // What the VM's domain is on this node, with live monitors and the guests' secret.
+  absl::StatusOr<domain_xml::DomainSpec> Resolve(const v1::VmSpec& spec, int64_t generation);
+
+  const VmWorkerOptions& options() const { return options_; }
+
+ private:
+  block::ImageName RootDisk(const Uuid& uuid) const;
+  block::SnapshotName GoldenSnapshot(const v1::VmSpec& spec) const;
+
+  absl::Status PrepareRootDisk(const state::VmRecord& vm);
+  absl::Status CheckRootDiskIsOurs(const state::VmRecord& vm, const block::SnapshotName& golden);
+  absl::Status DefineDomain(const state::VmRecord& vm);
+  absl::Status RemoveRootDisk(const state::VmRecord& vm);
+
+  const VmWorkerOptions options_;
+  hypervisor::Hypervisor& hypervisor_;
+  block::BlockStore& block_;
+  state::StateStore& state_;
+};
+
+}  // namespace hvagent::reconcile
+
+#endif  // HVAGENT_AGENT_RECONCILE_VM_WORKER_H_
