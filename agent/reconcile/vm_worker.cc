@@ -176,7 +176,12 @@ absl::Status VmWorker::RemoveRootDisk(const state::VmRecord& vm) {
   // A disk that is somebody else's stays, and does not keep our record from going.
   if (!CheckRootDiskIsOurs(vm, GoldenSnapshot(vm.spec)).ok()) return absl::OkStatus();
   const absl::Status removed = block_.RemoveImage(disk);
-  return absl::IsNotFound(removed) ? absl::OkStatus() : removed;
+  if (absl::IsNotFound(removed)) return absl::OkStatus();
+  if (ErrorReason(removed) == "IMAGE_IN_USE") {
+    // The guest was stopped just now; a watch that it left behind lasts 30 s.
+    return Error(absl::StatusCode::kUnavailable, "IMAGE_IN_USE", removed.message());
+  }
+  return removed;
 }
 
 }  // namespace hvagent::reconcile

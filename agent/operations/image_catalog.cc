@@ -1,0 +1,80 @@
+#include "agent/operations/image_catalog.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "base/error.h"
+#include "base/names.h"
+#include "base/status_macros.h"
+#include "google/protobuf/util/time_util.h"
+
+namespace hvagent::operations {
+namespace {
+
+v1::Image ToProto(const block::ImageName& name, const block::ImageInfo& info) {
+  v1::Image image;
+  image.set_id(name.name);
+  image.set_pool(name.pool);
+  image.set_size_bytes(info.size.count());
+  image.set_object_size_bytes(info.object_size.count());
+  image.set_ready(std::any_of(
+      info.snapshots.begin(), info.snapshots.end(),
+      [](const block::SnapshotInfo& s) { return s.name == kGoldenSnapshot && s.is_protected; }));
+  if (auto it = info.metadata.find(kDigestKey); it != info.metadata.end()) {
+    image.set_sha256(it->second);
+  }
+  *image.mutable_create_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
+      absl::ToUnixNanos(info.create_time));
+  return image;
+}
+
+}  // namespace
+
+absl::Status CheckImageId(absl::string_view field, absl::string_view id) {
+  if (absl::Status status = CheckRbdName(id); !status.ok()) {
+    return InvalidField(field, status.message());
+  }
+  if (absl::StartsWith(id, kStagedPrefix)) {
+    return InvalidField(field, "names that begin with \"hvagent-import-\" are kept for imports "
+                               "under way");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::Image> ImageCatalog::Get(absl::string_view id) {
+  RETURN_IF_ERROR(CheckImageId("id", id));
+  const block::ImageName name = NameOf(id);
+  ASSIGN_OR_RETURN(const block::ImageInfo info, block_.GetImage(name));
+  return ToProto(name, info);
+}
+
+absl::StatusOr<std::vector<v1::Image>> ImageCatalog::List(absl::string_view after, size_t limit) {
+  std::vector<v1::Image> images;
+  std::string last(after);
+  while (images.size() < limit) {
+    const size_t wanted = limit - images.size();
+    ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                     block_.ListImages(pool_, last, wanted));
+    for (const std::string& id : names) {
+      if (absl::StartsWith(id, kStagedPrefix)) continue;
+      const auto info = block_.GetImage(NameOf(id));
+      if (absl::IsNotFound(info.status())) continue;  // Removed since it was listed.
+      if (!info.ok()) return info.status();
+      images.push_back(ToProto(NameOf(id), *info));
+    }
+    if (names.size() < wanted) break;
+    last = names.back();
+  }
+  return images;
+}
+
+absl::Status ImageCatalog::Delete(absl::string_view id) {
+  RETURN_IF_ERROR(CheckImageId("id", id));
+  const block::ImageName name = NameOf(id);
+  RETURN_IF_ERROR(block_.GetImage(name).status());
+  RETURN_IF_ERROR(block_.RemoveSnapshot({name, kGoldenSnapshot}));
+  return block_.RemoveImage(name);
+}
+
+}  // namespace hvagent::operations

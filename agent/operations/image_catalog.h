@@ -1,0 +1,54 @@
+// The golden images of one pool: what is there, whether VMs can be cloned from it, what it is.
+// Thread-safe; blocks on Ceph.
+#ifndef HVAGENT_AGENT_OPERATIONS_IMAGE_CATALOG_H_
+#define HVAGENT_AGENT_OPERATIONS_IMAGE_CATALOG_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "agent/block/block_store.h"
+#include "hvagent/v1/image.pb.h"
+
+namespace hvagent::operations {
+
+// The snapshot that VMs are cloned from, as Glance names it.
+inline constexpr char kGoldenSnapshot[] = "snap";
+// The metadata key of the imported stream's digest.
+inline constexpr char kDigestKey[] = "hvagent.sha256";
+// Before a staged image's operation id; such images are not listed.
+inline constexpr char kStagedPrefix[] = "hvagent-import-";
+
+class ImageCatalog {
+ public:
+  // `block` outlives the catalog.
+  ImageCatalog(block::BlockStore& block, std::string pool)
+      : block_(block), pool_(std::move(pool)) {}
+
+  block::BlockStore& block() { return block_; }
+  block::ImageName NameOf(absl::string_view id) const { return {pool_, "", std::string(id)}; }
+
+  // Errors: INVALID_ARGUMENT (id), NOT_FOUND (IMAGE_NOT_FOUND).
+  absl::StatusOr<v1::Image> Get(absl::string_view id);
+
+  // At most `limit` images whose id sorts after `after`, by id.
+  absl::StatusOr<std::vector<v1::Image>> List(absl::string_view after, size_t limit);
+
+  // Removes the golden snapshot, then the image.
+  // Errors: INVALID_ARGUMENT (id), NOT_FOUND (IMAGE_NOT_FOUND), FAILED_PRECONDITION
+  // (IMAGE_HAS_CHILDREN, IMAGE_HAS_SNAPSHOTS, IMAGE_IN_USE).
+  absl::Status Delete(absl::string_view id);
+
+ private:
+  block::BlockStore& block_;
+  const std::string pool_;
+};
+
+// Whether `id` can be an image's name here: an RBD name that is not a staged image's.
+absl::Status CheckImageId(absl::string_view field, absl::string_view id);
+
+}  // namespace hvagent::operations
+
+#endif  // HVAGENT_AGENT_OPERATIONS_IMAGE_CATALOG_H_
