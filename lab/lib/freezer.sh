@@ -1,0 +1,56 @@
+# One cgroup for each node, which holds all its processes, guests included, so that a node can be frozen as a whole.
+# Works with cgroup v1's freezer and with cgroup v2, whichever this machine has mounted.
+
+# freezer_root: the hierarchy that can freeze; fails where there is none that we may write to.
+freezer_root() {
+  local type
+  for type in "cgroup .*\\bfreezer\\b" "cgroup2 .*"; do
+    awk -v want="^$type\$" '($3 " " $4) ~ want && !found { print $2; found = 1 } END { exit !found }' /proc/mounts && return
+  done
+}
+
+freezer_of() {
+  local root
+  root=$(freezer_root) || return 1
+  echo "$root/$lab_prefix/$1"
+}
+
+# freezer_join PLACE: puts the calling shell, and so all that it starts, into the place's cgroup.
+# A machine without a writable cgroup loses only `lab/fault freeze NODE`.
+freezer_join() {
+  local group
+  group=$(freezer_of "$1") && mkdir -p "$group" 2>/dev/null && echo "$BASHPID" >"$group/cgroup.procs" || true
+}
+
+freezer_state() {
+  local group
+  group=$(freezer_of "$1") || return 1
+  if [ -e "$group/freezer.state" ]; then
+    cat "$group/freezer.state"
+  else
+    grep -q '^frozen 1' "$group/cgroup.events" && echo FROZEN || echo THAWED
+  fi
+}
+
+freezer_is() { [ "$(freezer_state "$1" 2>/dev/null)" = "$2" ]; }
+
+# freezer_set PLACE FROZEN|THAWED: returns when every process of the place has stopped, or runs again.
+freezer_set() {
+  local group
+  group=$(freezer_of "$1") && [ -d "$group" ] || die "no cgroup for $1: this machine has no freezer that we may use"
+  if [ -e "$group/freezer.state" ]; then
+    echo "$2" >"$group/freezer.state"
+  else
+    case $2 in FROZEN) echo 1 ;; THAWED) echo 0 ;; esac >"$group/cgroup.freeze"
+  fi
+  until_true 10 freezer_is "$1" "$2" || die "$1 did not become $2 within 10 s"
+}
+
+# freezer_down: removes the lab's cgroups. Their processes must be gone, or about to go.
+freezer_down() {
+  local root group
+  root=$(freezer_root) || return 0
+  for group in "$root/$lab_prefix"/*/ "$root/$lab_prefix"; do
+    [ ! -d "$group" ] || until_true 10 rmdir "$group" || die "cannot remove $group: see its cgroup.procs"
+  done
+}
