@@ -1,0 +1,14 @@
+#include "agent/block/block_store.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace hvagent::block {
+
+std::string ImageName::ToString() const {
+  return rados_namespace.empty() ? absl::StrCat(pool, "/", name)
+                                 : absl::StrCat(pool, "/", rados_namespace, "/", name);
+}
+
+std::string SnapshotName::ToString() const { return absl::StrCat(image.ToString(), "@", snapshot); }
+
+}  // namespace hvagent::block

@@ -1,0 +1,170 @@
+#include "agent/block/memory_block_store.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+
+namespace hvagent::block {
+
+template <typename Body>
+std::invoke_result_t<Body, MemoryImages&> MemoryBlockStore::Call(Body body) {
+  MutexLock lock(mutex_);
+  RETURN_IF_ERROR(health_);
+  const bool fails = calls_until_failure_ > 0 && --calls_until_failure_ == 0;
+  if (fails && failure_effect_ == Effect::kNone) return failure_;
+  auto result = body(images_);
+  if (fails) return failure_;
+  return result;
+}
+
+// Holds the image open, so has an address among its watchers.
+class MemoryBlockStore::Writer : public ImageWriter {
+ public:
+  Writer(MemoryBlockStore& store, ImageName image, std::string address)
+      : store_(store), image_(std::move(image)), address_(std::move(address)) {}
+  ~Writer() override { store_.RemoveWatcher(address_); }
+
+  absl::Status Write(uint64_t offset_bytes, std::string data) override {
+    return Do([&](MemoryImages& images) { return images.Write(image_, offset_bytes, data); });
+  }
+
+  absl::Status Resize(Bytes size) override {
+    return Do([&](MemoryImages& images) { return images.Resize(image_, size); });
+  }
+
+  absl::Status Finish() override {
+    const absl::Status status = Do([](MemoryImages&) { return absl::OkStatus(); });
+    store_.RemoveWatcher(address_);
+    return status;
+  }
+
+ private:
+  template <typename Body>
+  absl::Status Do(Body body) {
+    if (status_.ok()) status_ = store_.Call(body);
+    return status_;
+  }
+
+  MemoryBlockStore& store_;
+  const ImageName image_;
+  const std::string address_;
+  absl::Status status_;  // the first error, which sticks
+};
+
+MemoryBlockStore::MemoryBlockStore(std::string fsid, std::vector<Monitor> monitors,
+                                   const Clock& clock)
+    : fsid_(std::move(fsid)), monitors_(std::move(monitors)), clock_(clock) {}
+
+void MemoryBlockStore::CreatePool(const std::string& pool) {
+  MutexLock lock(mutex_);
+  images_.CreatePool(pool);
+}
+
+void MemoryBlockStore::SetHealth(absl::Status status) {
+  MutexLock lock(mutex_);
+  health_ = std::move(status);
+}
+
+void MemoryBlockStore::FailNth(int n, absl::Status status, Effect effect) {
+  MutexLock lock(mutex_);
+  calls_until_failure_ = n;
+  failure_ = std::move(status);
+  failure_effect_ = effect;
+}
+
+void MemoryBlockStore::FailNext(absl::Status status, Effect effect) {
+  FailNth(1, std::move(status), effect);
+}
+
+bool MemoryBlockStore::FailurePending() const {
+  MutexLock lock(mutex_);
+  return calls_until_failure_ > 0;
+}
+
+void MemoryBlockStore::AddWatcher(const ImageName& image, const std::string& address) {
+  MutexLock lock(mutex_);
+  images_.AddWatcher(image, address);
+}
+
+void MemoryBlockStore::RemoveWatcher(const std::string& address) {
+  MutexLock lock(mutex_);
+  images_.RemoveWatcher(address);
+}
+
+absl::Status MemoryBlockStore::SetProtected(const SnapshotName& snapshot, bool is_protected) {
+  MutexLock lock(mutex_);
+  return images_.SetProtected(snapshot, is_protected);
+}
+
+absl::Status MemoryBlockStore::Health() const {
+  MutexLock lock(mutex_);
+  return health_;
+}
+
+absl::StatusOr<ClusterInfo> MemoryBlockStore::GetCluster() {
+  return Call([&](MemoryImages&) -> absl::StatusOr<ClusterInfo> {
+    return ClusterInfo{fsid_, monitors_, "memory"};
+  });
+}
+
+absl::StatusOr<ImageInfo> MemoryBlockStore::GetImage(const ImageName& image) {
+  return Call([&](MemoryImages& images) { return images.GetImage(image); });
+}
+
+absl::StatusOr<SnapshotInfo> MemoryBlockStore::GetSnapshot(const SnapshotName& snapshot) {
+  return Call([&](MemoryImages& images) { return images.GetSnapshot(snapshot); });
+}
+
+absl::StatusOr<std::vector<std::string>> MemoryBlockStore::ListImages(const std::string& pool,
+                                                                      const std::string& after,
+                                                                      size_t limit) {
+  return Call([&](MemoryImages& images) { return images.ListImages(pool, after, limit); });
+}
+
+absl::Status MemoryBlockStore::CreateImage(const ImageName& image, Bytes size, Bytes object_size) {
+  return Call([&](MemoryImages& images) {
+    return images.CreateImage(image, size, object_size, clock_.Now());
+  });
+}
+
+absl::StatusOr<std::unique_ptr<ImageWriter>> MemoryBlockStore::OpenWriter(const ImageName& image) {
+  RETURN_IF_ERROR(Call([&](MemoryImages& images) { return images.GetImage(image).status(); }));
+  MutexLock lock(mutex_);
+  std::string address = absl::StrCat("127.0.0.1:0/", next_writer_++);
+  images_.AddWatcher(image, address);
+  return std::make_unique<Writer>(*this, image, std::move(address));
+}
+
+absl::StatusOr<std::string> MemoryBlockStore::ReadImage(const ImageName& image,
+                                                        uint64_t offset_bytes,
+                                                        size_t length_bytes) {
+  return Call(
+      [&](MemoryImages& images) { return images.ReadImage(image, offset_bytes, length_bytes); });
+}
+
+absl::Status MemoryBlockStore::CloneImage(const SnapshotName& parent, const ImageName& child) {
+  return Call([&](MemoryImages& images) { return images.CloneImage(parent, child, clock_.Now()); });
+}
+
+absl::Status MemoryBlockStore::AmendImage(const ImageName& image, const ImageChange& change) {
+  return Call([&](MemoryImages& images) { return images.AmendImage(image, change); });
+}
+
+absl::Status MemoryBlockStore::RenameImage(const ImageName& from, const std::string& to) {
+  return Call([&](MemoryImages& images) { return images.RenameImage(from, to); });
+}
+
+absl::Status MemoryBlockStore::RemoveImage(const ImageName& image) {
+  return Call([&](MemoryImages& images) { return images.RemoveImage(image); });
+}
+
+absl::Status MemoryBlockStore::CreateProtectedSnapshot(const SnapshotName& snapshot) {
+  return Call([&](MemoryImages& images) { return images.CreateProtectedSnapshot(snapshot); });
+}
+
+absl::Status MemoryBlockStore::RemoveSnapshot(const SnapshotName& snapshot) {
+  return Call([&](MemoryImages& images) { return images.RemoveSnapshot(snapshot); });
+}
+
+}  // namespace hvagent::block

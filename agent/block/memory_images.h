@@ -1,0 +1,104 @@
+// The images of MemoryBlockStore: RBD's semantics without RBD, and without locks or faults, which
+// are MemoryBlockStore's part. Not thread-safe.
+//
+// Contents are kept in objects as RBD does, so an image takes memory only for what was written.
+// A snapshot shares its image's objects until either changes; a clone reads through to its
+// parent's snapshot wherever it has no object of its own.
+#ifndef HVAGENT_AGENT_BLOCK_MEMORY_IMAGES_H_
+#define HVAGENT_AGENT_BLOCK_MEMORY_IMAGES_H_
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "agent/block/block_store.h"
+
+namespace hvagent::block {
+
+class MemoryImages {
+ public:
+  void CreatePool(const std::string& pool) { pools_.insert(pool); }
+
+  // As in BlockStore.
+  absl::StatusOr<ImageInfo> GetImage(const ImageName& name) const;
+  absl::StatusOr<SnapshotInfo> GetSnapshot(const SnapshotName& name) const;
+  absl::StatusOr<std::vector<std::string>> ListImages(const std::string& pool,
+                                                      const std::string& after, size_t limit) const;
+  absl::Status CreateImage(const ImageName& name, Bytes size, Bytes object_size, absl::Time now);
+  absl::StatusOr<std::string> ReadImage(const ImageName& name, uint64_t offset_bytes,
+                                        size_t length_bytes) const;
+  absl::Status CloneImage(const SnapshotName& parent, const ImageName& child, absl::Time now);
+  absl::Status AmendImage(const ImageName& name, const ImageChange& change);
+  absl::Status RenameImage(const ImageName& from, const std::string& to);
+  absl::Status RemoveImage(const ImageName& name);
+  absl::Status CreateProtectedSnapshot(const SnapshotName& name);
+  absl::Status RemoveSnapshot(const SnapshotName& name);
+
+  // What a writer does.
+  absl::Status Write(const ImageName& name, uint64_t offset_bytes, absl::string_view data);
+  absl::Status Resize(const ImageName& name, Bytes size);
+
+  // A watcher keeps an image from being removed. No error if the image is gone.
+  void AddWatcher(const ImageName& name, const std::string& address);
+  void RemoveWatcher(const std::string& address);
+
+  // As `rbd snap protect` and `rbd snap unprotect` by somebody else would.
+  absl::Status SetProtected(const SnapshotName& name, bool is_protected);
+
+ private:
+  // What an image or a snapshot holds. A snapshot's never changes.
+  struct Content {
+    Bytes size;
+    Bytes object_size;
+    std::map<uint64_t, std::shared_ptr<std::string>> objects;  // by number; each object_size long
+    std::shared_ptr<const Content> parent;
+    Bytes overlap;  // how much of the parent shows through
+
+    std::string Read(uint64_t offset_bytes, size_t length_bytes) const;
+    void Write(uint64_t offset_bytes, absl::string_view data);
+    void Resize(Bytes to);
+    // Object `number`, made and not shared with a snapshot.
+    std::string& OwnObject(uint64_t number);
+  };
+  struct Snapshot {
+    SnapshotInfo info;
+    std::shared_ptr<const Content> content;
+  };
+  struct Parent {
+    uint64_t image_id;
+    std::string snapshot;
+  };
+  struct Image {
+    uint64_t id;  // stays when the image is renamed
+    absl::Time create_time;
+    Content content;
+    std::optional<Parent> parent;
+    std::vector<Snapshot> snapshots;
+    std::map<std::string, std::string> metadata;
+    std::set<std::string> watchers;
+
+    const Snapshot* FindSnapshot(absl::string_view name) const;
+  };
+
+  absl::Status CheckPool(const std::string& pool) const;
+  absl::StatusOr<const Image*> Find(const ImageName& name) const;
+  absl::StatusOr<Image*> Find(const ImageName& name);
+  absl::StatusOr<const Snapshot*> Find(const SnapshotName& name) const;
+  // That the pool is there, and the image is not.
+  absl::Status CheckFree(const ImageName& name) const;
+  std::vector<std::string> ChildrenOf(const Image& image, absl::string_view snapshot) const;
+
+  std::set<std::string> pools_;
+  std::map<ImageName, Image> images_;
+  uint64_t next_id_ = 1;
+};
+
+}  // namespace hvagent::block
+
+#endif  // HVAGENT_AGENT_BLOCK_MEMORY_IMAGES_H_
