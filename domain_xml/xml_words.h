@@ -1,0 +1,55 @@
+// Private to domain_xml: the words that libvirt's XML has for our enums, once for the writer and
+// the reader, and the fixed names that both must agree on.
+#ifndef HVAGENT_DOMAIN_XML_XML_WORDS_H_
+#define HVAGENT_DOMAIN_XML_XML_WORDS_H_
+
+#include <optional>
+
+#include "absl/strings/string_view.h"
+#include "domain_xml/domain_spec.h"
+
+namespace hvagent::domain_xml {
+
+template <typename Enum>
+struct XmlWord {
+  Enum value;
+  const char* word;
+};
+
+inline constexpr XmlWord<DomainType> kDomainTypes[] = {{DomainType::kKvm, "kvm"},
+                                                       {DomainType::kQemu, "qemu"}};
+inline constexpr XmlWord<CacheMode> kCacheModes[] = {{CacheMode::kNone, "none"},
+                                                     {CacheMode::kWriteback, "writeback"},
+                                                     {CacheMode::kWritethrough, "writethrough"},
+                                                     {CacheMode::kDirectsync, "directsync"},
+                                                     {CacheMode::kUnsafe, "unsafe"}};
+// kDefault has no word: the attribute is left out.
+inline constexpr XmlWord<DiscardMode> kDiscardModes[] = {{DiscardMode::kIgnore, "ignore"},
+                                                         {DiscardMode::kUnmap, "unmap"}};
+inline constexpr XmlWord<NicModel> kNicModels[] = {{NicModel::kVirtio, "virtio"},
+                                                   {NicModel::kE1000, "e1000"}};
+
+// Empty for a value that has no word.
+template <typename Enum, size_t N>
+const char* WordOf(const XmlWord<Enum> (&words)[N], Enum value) {
+  for (const auto& entry : words) {
+    if (entry.value == value) return entry.word;
+  }
+  return "";
+}
+
+template <typename Enum, size_t N>
+std::optional<Enum> ValueOf(const XmlWord<Enum> (&words)[N], absl::string_view word) {
+  for (const auto& entry : words) {
+    if (word == entry.word) return entry.value;
+  }
+  return std::nullopt;
+}
+
+// <metadata><hvagent:mark xmlns:hvagent="..." node="compute-1" generation="7"/></metadata>
+inline constexpr char kMarkPrefix[] = "hvagent";
+inline constexpr char kMarkElement[] = "mark";
+
+}  // namespace hvagent::domain_xml
+
+#endif  // HVAGENT_DOMAIN_XML_XML_WORDS_H_
