@@ -17,7 +17,7 @@ std::string MemoryImages::Content::Read(uint64_t offset_bytes, size_t length_byt
     const uint64_t within = at % object_size.count();
     const size_t part = std::min<uint64_t>(length_bytes - done, object_size.count() - within);
     if (auto object = objects.find(at / object_size.count()); object != objects.end()) {
-      object->second->copy(&result[done], part, within);
+      if (within < object->second->size()) object->second->copy(&result[done], part, within);
     } else if (parent != nullptr && at < overlap.count()) {
       parent->Read(at, std::min<uint64_t>(part, overlap.count() - at)).copy(&result[done], part);
     }
@@ -34,7 +34,6 @@ std::string& MemoryImages::Content::OwnObject(uint64_t number) {
     if (parent != nullptr && start < overlap.count()) {
       *object = parent->Read(start, std::min(object_size.count(), overlap.count() - start));
     }
-    object->resize(object_size.count());
   } else if (object.use_count() > 1) {
     object = std::make_shared<std::string>(*object);
   }
@@ -45,7 +44,9 @@ void MemoryImages::Content::Write(uint64_t offset_bytes, absl::string_view data)
   while (!data.empty()) {
     const uint64_t within = offset_bytes % object_size.count();
     const size_t part = std::min<uint64_t>(data.size(), object_size.count() - within);
-    OwnObject(offset_bytes / object_size.count()).replace(within, part, data.data(), part);
+    std::string& object = OwnObject(offset_bytes / object_size.count());
+    if (object.size() < within + part) object.resize(within + part);
+    object.replace(within, part, data.data(), part);
     offset_bytes += part;
     data.remove_prefix(part);
   }
@@ -57,9 +58,7 @@ void MemoryImages::Content::Resize(Bytes to) {
     const uint64_t last = to.count() / object_size.count();
     const uint64_t kept = to.count() % object_size.count();
     objects.erase(objects.lower_bound(kept == 0 ? last : last + 1), objects.end());
-    if (kept != 0 && objects.count(last) > 0) {
-      OwnObject(last).replace(kept, std::string::npos, object_size.count() - kept, '\0');
-    }
+    if (objects.count(last) > 0 && objects[last]->size() > kept) OwnObject(last).resize(kept);
     overlap = std::min(overlap, to);
   }
   size = to;

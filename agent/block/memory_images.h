@@ -56,7 +56,7 @@ class MemoryImages {
   struct Content {
     Bytes size;
     Bytes object_size;
-    std::map<uint64_t, std::shared_ptr<std::string>> objects;  // by number; each object_size long
+    std::map<uint64_t, std::shared_ptr<std::string>> objects;  // by number; zeros follow
     std::shared_ptr<const Content> parent;
     Bytes overlap;  // how much of the parent shows through
 
