@@ -12,6 +12,7 @@
 namespace hvagent::domain_xml {
 namespace {
 
+using ::google::protobuf::FieldDescriptor;
 using ::google::protobuf::Message;
 using ::google::protobuf::util::MessageDifferencer;
 
@@ -30,6 +31,9 @@ class PathReporter : public MessageDifferencer::Reporter {
   }
   void ReportModified(const Message&, const Message&,
                       const std::vector<MessageDifferencer::SpecificField>& path) override {
+    // A message that differs is reported after its fields, which say it better.
+    const auto* field = path.back().field;
+    if (field != nullptr && field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) return;
     Report(path);
   }
 

@@ -1,0 +1,174 @@
+#include "domain_xml/domain_xml.h"
+
+#include <fstream>
+#include <random>
+#include <sstream>
+#include <string>
+
+#include "absl/strings/str_replace.h"
+#include "base/error.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/unit/domain_xml/guide_spec.h"
+#include "tests/unit/domain_xml/random_spec.h"
+
+namespace hvagent::domain_xml {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Optional;
+
+std::string Golden(const std::string& name) {
+  std::ifstream file(absl::StrCat(HVAGENT_TESTDATA, "/", name));
+  std::ostringstream text;
+  text << file.rdbuf();
+  EXPECT_FALSE(text.str().empty()) << name;
+  return text.str();
+}
+
+TEST(RenderTest, WritesTheGuidesDomain) {
+  auto xml = Render(GuideSpec());
+  ASSERT_TRUE(xml.ok()) << xml.status();
+  EXPECT_EQ(*xml, Golden("guide.xml"));
+}
+
+TEST(RenderTest, WritesWhatMayBeAbsentOnlyWhenGiven) {
+  auto xml = Render(MinimalSpec());
+  ASSERT_TRUE(xml.ok()) << xml.status();
+  EXPECT_EQ(*xml, Golden("minimal.xml"));
+}
+
+TEST(RenderTest, SaysWhichValueCannotBeWritten) {
+  const struct {
+    const char* field;
+    void (*spoil)(DomainSpec&);
+  } kCases[] = {
+      {"name", [](DomainSpec& s) { s.name = ""; }},
+      {"name", [](DomainSpec& s) { s.name = "a\nb"; }},
+      {"name", [](DomainSpec& s) { s.name = std::string("a\0b", 3); }},
+      {"name", [](DomainSpec& s) { s.name = "a\xff"; }},
+      {"name", [](DomainSpec& s) { s.name = "a\xef\xbf\xbf"; }},
+      {"serial_log_file", [](DomainSpec& s) { s.serial_log_file = "/a\t"; }},
+      {"mark.agent_node", [](DomainSpec& s) { s.mark.agent_node = "\x1b"; }},
+      {"vcpus", [](DomainSpec& s) { s.vcpus = 0; }},
+      {"memory_mib", [](DomainSpec& s) { s.memory_mib = 0; }},
+      {"memory_mib", [](DomainSpec& s) { s.memory_mib = uint64_t{1} << 54; }},
+      {"disks", [](DomainSpec& s) { s.disks.clear(); }},
+      {"disks[1].monitors", [](DomainSpec& s) { s.disks[1].monitors.clear(); }},
+      {"disks[0].monitors[1].name", [](DomainSpec& s) { s.disks[0].monitors[1].name = ""; }},
+      {"disks[0].pool", [](DomainSpec& s) { s.disks[0].pool = ""; }},
+      {"disks[0].pool", [](DomainSpec& s) { s.disks[0].pool = "vms/x"; }},
+      {"disks[0].rados_namespace", [](DomainSpec& s) { s.disks[0].rados_namespace = "a/b"; }},
+      {"disks[0].image", [](DomainSpec& s) { s.disks[0].image = "a/b"; }},
+      {"disks[0].auth.username", [](DomainSpec& s) { s.disks[0].auth->username = "\r"; }},
+      {"disks[0].target", [](DomainSpec& s) { s.disks[0].target = ""; }},
+      {"disks[1].serial", [](DomainSpec& s) { s.disks[1].serial = "\x80"; }},
+      {"nics[0].bridge", [](DomainSpec& s) { s.nics[0].bridge = ""; }},
+      {"nics[0].mac", [](DomainSpec& s) { s.nics[0].mac = "\n"; }},
+  };
+  for (const auto& c : kCases) {
+    DomainSpec spec = GuideSpec();
+    c.spoil(spec);
+    const absl::Status status = Render(spec).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << c.field;
+    EXPECT_THAT(ErrorField(status), Optional(std::string(c.field))) << status;
+  }
+}
+
+TEST(DomainXmlTest, ParseOfRenderIsTheSpec) {
+  for (uint64_t seed = 0; seed < 5000; ++seed) {
+    std::mt19937_64 random(seed);
+    const DomainSpec spec = RandomSpec(random, Texts::kAnyXml);
+    auto xml = Render(spec);
+    ASSERT_TRUE(xml.ok()) << "seed " << seed << ": " << xml.status();
+    auto parsed = Parse(*xml);
+    ASSERT_TRUE(parsed.ok()) << "seed " << seed << ": " << parsed.status() << "\n" << *xml;
+    ASSERT_TRUE(*parsed == spec) << "seed " << seed << "\n" << *xml;
+  }
+}
+
+TEST(ParseTest, ReadsMemoryInTheUnitsThatLibvirtAndPeopleWrite) {
+  const std::string xml = *Render(GuideSpec());
+  const auto with_memory = [&](const char* memory) {
+    return Parse(absl::StrReplaceAll(xml, {{"<memory unit=\"KiB\">262144</memory>", memory}}));
+  };
+  EXPECT_EQ(with_memory("<memory unit='MiB'>300</memory>")->memory_mib, 300);
+  EXPECT_EQ(with_memory("<memory unit='KiB'>1024</memory>")->memory_mib, 1);
+  EXPECT_EQ(with_memory("<memory>2048</memory>")->memory_mib, 2);
+  EXPECT_FALSE(with_memory("<memory unit='KiB'>1023</memory>").ok());
+  EXPECT_FALSE(with_memory("<memory unit='cubit'>1024</memory>").ok());
+  EXPECT_FALSE(with_memory("<memory unit='MiB'>-1</memory>").ok());
+  EXPECT_FALSE(with_memory("").ok());
+}
+
+TEST(ParseTest, RefusesWhatIsNoDomainSpec) {
+  const std::string xml = *Render(GuideSpec());
+  const struct {
+    const char* from;
+    const char* to;
+    const char* names;  // what the message must point at
+  } kCases[] = {
+      {"type=\"kvm\"", "type=\"xen\"", "domain/@type"},
+      {"65bd684f-0414-4b58-9924-af681091be09</uuid>", "65bd</uuid>", "uuid"},
+      {"<vcpu>1</vcpu>", "<vcpu>one</vcpu>", "vcpu"},
+      {"generation=\"7\"", "generation=\"x\"", "generation"},
+      {"disk type=\"network\"", "disk type=\"file\"", "disk/@type"},
+      {"device=\"disk\"", "device=\"cdrom\"", "disk/@device"},
+      {"type=\"raw\"", "type=\"qcow2\"", "driver/@type"},
+      {"cache=\"writeback\"", "cache=\"write\"", "driver/@cache"},
+      {"discard=\"unmap\"", "discard=\"on\"", "driver/@discard"},
+      {"uuid=\"4810c760", "uuid=\"", "secret/@uuid"},
+      {"protocol=\"rbd\"", "protocol=\"nbd\"", "source/@protocol"},
+      {"name=\"vms/65bd684f-0414-4b58-9924-af681091be09_disk\"", "name=\"a\"", "source/@name"},
+      {"port=\"6789\"", "port=\"65536\"", "host/@port"},
+      {"bus=\"virtio\"", "bus=\"scsi\"", "target/@bus"},
+      {"interface type=\"bridge\"", "interface type=\"network\"", "interface/@type"},
+      {"<model type=\"virtio\"", "<model type=\"rtl8139\"", "model/@type"},
+      {"</domain>", "", "at byte"},
+      {kMarkNamespace, "https://example.org/", "somebody else's"},
+  };
+  for (const auto& c : kCases) {
+    const std::string spoilt = absl::StrReplaceAll(xml, {{c.from, c.to}});
+    ASSERT_NE(spoilt, xml) << c.from;
+    const absl::Status status = Parse(spoilt).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << c.to;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(c.names));
+  }
+  EXPECT_FALSE(Parse("").ok());
+  EXPECT_FALSE(Parse("<network/>").ok());
+}
+
+TEST(ParseMarkTest, ReadsTheMarkWhateverItsPrefix) {
+  const DomainMark mark{.agent_node = "compute-1", .generation = 7};
+  const auto with_metadata = [](const std::string& metadata) {
+    return ParseMark("<domain><metadata>" + metadata + "</metadata></domain>");
+  };
+  const std::string ns = kMarkNamespace;
+  EXPECT_THAT(
+      *with_metadata("<hvagent:mark xmlns:hvagent='" + ns + "' node='compute-1' generation='7'/>"),
+      Optional(mark));
+  EXPECT_THAT(*with_metadata("<mark xmlns='" + ns + "' node='compute-1' generation='7'/>"),
+              Optional(mark));
+  EXPECT_THAT(*with_metadata("<nova:instance xmlns:nova='http://openstack.org/xmlns/libvirt'/>"
+                             "<x:mark xmlns:x='" +
+                             ns + "' node='compute-1' generation='7'/>"),
+              Optional(mark));
+}
+
+TEST(ParseMarkTest, FindsNoneInSomebodyElsesDomain) {
+  EXPECT_EQ(*ParseMark("<domain type='qemu'><name>theirs</name></domain>"), std::nullopt);
+  // The element's name alone is not enough: it is the namespace that is ours.
+  EXPECT_EQ(*ParseMark("<domain><metadata><hvagent:mark xmlns:hvagent='urn:x' generation='1'/>"
+                       "<mark generation='1'/></metadata></domain>"),
+            std::nullopt);
+}
+
+TEST(ParseMarkTest, RefusesAMarkThatCannotBeRead) {
+  const std::string xml = absl::StrCat("<domain><metadata><m:mark xmlns:m='", kMarkNamespace,
+                                       "' node='a'/></metadata></domain>");
+  EXPECT_EQ(ParseMark(xml).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_FALSE(ParseMark("<domain>").ok());
+}
+
+}  // namespace
+}  // namespace hvagent::domain_xml

@@ -1,0 +1,140 @@
+#include "tests/unit/domain_xml/random_spec.h"
+
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace hvagent::domain_xml {
+namespace {
+
+// Makes the values of one spec.
+class Generator {
+ public:
+  Generator(std::mt19937_64& random, Texts texts) : random_(random), texts_(texts) {}
+
+  DomainSpec Spec() {
+    DomainSpec spec;
+    spec.uuid = AnyUuid();
+    spec.name = Name();
+    spec.type = OneIn(2) ? DomainType::kKvm : DomainType::kQemu;
+    spec.vcpus = OneIn(8) ? 1024 : Below(64) + 1;
+    spec.memory_mib = OneIn(8) ? uint64_t{1} << 24 : Below(1 << 20) + 1;
+    const int disks = 1 + static_cast<int>(Below(OneIn(8) ? 26 : 4));
+    for (int i = 0; i < disks; ++i) spec.disks.push_back(Disk(i));
+    const int nics = static_cast<int>(Below(4));
+    for (int i = 0; i < nics; ++i) spec.nics.push_back(Nic());
+    if (!OneIn(4)) spec.serial_log_file = absl::StrCat("/var/log/", Name(), ".serial.log");
+    spec.mark.agent_node = OneIn(8) ? "" : Name();
+    spec.mark.generation = OneIn(8) ? std::numeric_limits<int64_t>::max() : Below(1000);
+    if (OneIn(16)) spec.mark.generation = std::numeric_limits<int64_t>::min();
+    return spec;
+  }
+
+ private:
+  uint32_t Below(uint32_t limit) {
+    return std::uniform_int_distribution<uint32_t>(0, limit - 1)(random_);
+  }
+  bool OneIn(uint32_t n) { return Below(n) == 0; }
+
+  Uuid AnyUuid() {
+    Uuid::Bytes bytes;
+    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(Below(256));
+    return Uuid(bytes);
+  }
+
+  std::string From(const std::vector<std::string>& pieces, uint32_t max_pieces) {
+    std::string text;
+    for (uint32_t i = Below(max_pieces) + 1; i > 0; --i) {
+      text += pieces[Below(static_cast<uint32_t>(pieces.size()))];
+    }
+    return text;
+  }
+
+  // A word that any of the two texts takes, one that begins with a letter or digit.
+  std::string PlainName() {
+    return absl::StrCat(Below(10), From({"a", "Z", "0", ".", "_", "-", "vm", "disk"}, 20));
+  }
+
+  std::string Name() {
+    if (texts_ == Texts::kLibvirt) return PlainName();
+    return From({"a",
+                 " ",
+                 "  ",
+                 "<",
+                 ">",
+                 "&",
+                 "\"",
+                 "'",
+                 "]]>",
+                 "<!--",
+                 "&amp;",
+                 "&#10;",
+                 "%s",
+                 "\x7f",
+                 "\xc2\x85",
+                 "\xc3\xa9",
+                 "\xe4\xb8\xad",
+                 "\xf0\x9f\x90\xa7",
+                 ":",
+                 "@",
+                 "\\",
+                 "=",
+                 ","},
+                12);
+  }
+
+  // libvirt's schema has no '.' in it.
+  std::string UserName() {
+    return texts_ == Texts::kLibvirt ? From({"cinder", "-", "_", "7"}, 6) : Name();
+  }
+
+  std::string Host() {
+    switch (Below(4)) {
+      case 0:
+        return absl::StrCat("10.0.", Below(256), ".", Below(256));
+      case 1:
+        return absl::StrFormat("fd00::%x", Below(65536));
+      case 2:
+        return "::1";
+      default:
+        return absl::StrCat("mon-", Below(100), ".ceph.example");
+    }
+  }
+
+  RbdDisk Disk(int index) {
+    RbdDisk disk;
+    disk.pool = Name();
+    if (OneIn(4)) disk.rados_namespace = Name();
+    disk.image = Name();
+    for (uint32_t i = Below(5) + 1; i > 0; --i) {
+      const uint16_t ports[] = {0, 1, 3300, 6789, 65535};
+      disk.monitors.push_back({.name = Host(), .port = ports[Below(5)]});
+    }
+    if (!OneIn(4)) disk.auth = CephAuth{.username = UserName(), .secret_uuid = AnyUuid()};
+    disk.cache = static_cast<CacheMode>(Below(5));
+    disk.discard = static_cast<DiscardMode>(Below(3));
+    disk.target = absl::StrCat("vd", std::string(1, static_cast<char>('a' + index)));
+    if (OneIn(2)) disk.serial = PlainName();
+    return disk;
+  }
+
+  BridgeNic Nic() {
+    return {.bridge = absl::StrCat("br", Below(100)),
+            .mac = absl::StrFormat("52:54:00:%02x:%02x:%02x", Below(256), Below(256), Below(256)),
+            .model = static_cast<NicModel>(Below(2))};
+  }
+
+  std::mt19937_64& random_;
+  const Texts texts_;
+};
+
+}  // namespace
+
+DomainSpec RandomSpec(std::mt19937_64& random, Texts texts) {
+  return Generator(random, texts).Spec();
+}
+
+}  // namespace hvagent::domain_xml

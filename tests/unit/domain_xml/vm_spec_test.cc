@@ -1,0 +1,257 @@
+#include "domain_xml/vm_spec.h"
+
+#include <google/protobuf/util/message_differencer.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/unit/domain_xml/guide_spec.h"
+
+namespace hvagent::domain_xml {
+namespace {
+
+using ::google::protobuf::util::MessageDifferencer;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Optional;
+
+// The manifest's VM, which becomes the guide's domain.
+v1::VmSpec GuideVm() {
+  v1::VmSpec spec;
+  spec.set_uuid("65bd684f-0414-4b58-9924-af681091be09");
+  spec.set_name("instance-00000028");
+  spec.set_node("compute-1");
+  spec.set_power_state(v1::RUNNING);
+  spec.set_vcpus(1);
+  spec.set_memory_mib(256);
+  spec.mutable_root_disk()->set_image("d18923bd-86fc-4f77-b5e8-976d3b1c367c");
+  spec.mutable_root_disk()->set_size_gib(1);
+  spec.mutable_root_disk()->set_cache(v1::WRITEBACK);
+  v1::VolumeAttachment& volume = *spec.add_volumes();
+  volume.set_id("af7ce6b7-12c2-4bdf-933c-884a4f514617");
+  volume.set_cache(v1::WRITEBACK);
+  volume.set_discard(v1::UNMAP);
+  v1::Nic& nic = *spec.add_nics();
+  nic.set_bridge("br0");
+  nic.set_mac("52:54:00:12:34:56");
+  nic.set_model("virtio");
+  return spec;
+}
+
+Placement GuidePlacement() {
+  Placement placement;
+  placement.node = "compute-1";
+  placement.type = DomainType::kKvm;
+  placement.vms_pool = "vms";
+  placement.volumes_pool = "volumes";
+  placement.monitors = {{"172.18.22.234", 6789}, {"172.18.22.235", 6789}, {"172.18.22.236", 6789}};
+  placement.auth = CephAuth{.username = "cinder",
+                            .secret_uuid = *Uuid::Parse("4810c760-dc42-4e5f-9d41-7346db7d7da2")};
+  placement.serial_log_dir = "/var/log/libvirt/qemu";
+  placement.generation = 7;
+  return placement;
+}
+
+using Change = std::function<void(v1::VmSpec&)>;
+
+v1::VmSpec With(const Change& change) {
+  v1::VmSpec spec = GuideVm();
+  change(spec);
+  return spec;
+}
+
+TEST(ValidateVmSpecTest, AcceptsTheGuidesVm) {
+  EXPECT_EQ(ValidateVmSpec(GuideVm()), absl::OkStatus());
+}
+
+TEST(ValidateVmSpecTest, AcceptsWhatMayBeLeftOut) {
+  EXPECT_EQ(ValidateVmSpec(With([](v1::VmSpec& s) {
+              s.clear_node();
+              s.clear_power_state();
+              s.mutable_root_disk()->clear_cache();
+              s.clear_volumes();
+              s.mutable_nics(0)->clear_model();
+            })),
+            absl::OkStatus());
+  EXPECT_EQ(ValidateVmSpec(With([](v1::VmSpec& s) { s.clear_nics(); })), absl::OkStatus());
+}
+
+TEST(ValidateVmSpecTest, NamesTheFieldThatIsWrong) {
+  const struct {
+    const char* field;
+    Change spoil;
+  } kCases[] = {
+      {"uuid", [](v1::VmSpec& s) { s.clear_uuid(); }},
+      {"uuid", [](v1::VmSpec& s) { s.set_uuid("65bd684f"); }},
+      {"uuid", [](v1::VmSpec& s) { s.set_uuid("00000000-0000-0000-0000-000000000000"); }},
+      {"name", [](v1::VmSpec& s) { s.clear_name(); }},
+      {"name", [](v1::VmSpec& s) { s.set_name("a/b"); }},
+      {"name", [](v1::VmSpec& s) { s.set_name("a@b"); }},
+      {"name", [](v1::VmSpec& s) { s.set_name("a:b"); }},
+      {"name", [](v1::VmSpec& s) { s.set_name("a\\b"); }},
+      {"name", [](v1::VmSpec& s) { s.set_name("a\x01"); }},
+      {"name", [](v1::VmSpec& s) { s.set_name(std::string(300, 'a')); }},
+      {"node", [](v1::VmSpec& s) { s.set_node("../etc"); }},
+      {"node", [](v1::VmSpec& s) { s.set_node("-v"); }},
+      {"node", [](v1::VmSpec& s) { s.set_node(std::string(254, 'a')); }},
+      {"power_state", [](v1::VmSpec& s) { s.set_power_state(v1::PAUSED); }},
+      {"power_state", [](v1::VmSpec& s) { s.set_power_state(static_cast<v1::PowerState>(9)); }},
+      {"vcpus", [](v1::VmSpec& s) { s.set_vcpus(0); }},
+      {"vcpus", [](v1::VmSpec& s) { s.set_vcpus(1025); }},
+      {"memory_mib", [](v1::VmSpec& s) { s.set_memory_mib(15); }},
+      {"memory_mib", [](v1::VmSpec& s) { s.set_memory_mib(UINT64_MAX); }},
+      {"root_disk", [](v1::VmSpec& s) { s.clear_root_disk(); }},
+      {"root_disk.image", [](v1::VmSpec& s) { s.mutable_root_disk()->set_image("a@snap"); }},
+      {"root_disk.size_gib", [](v1::VmSpec& s) { s.mutable_root_disk()->set_size_gib(0); }},
+      {"root_disk.size_gib", [](v1::VmSpec& s) { s.mutable_root_disk()->set_size_gib(65537); }},
+      {"root_disk.cache",
+       [](v1::VmSpec& s) { s.mutable_root_disk()->set_cache(static_cast<v1::CacheMode>(6)); }},
+      {"root_disk.discard",
+       [](v1::VmSpec& s) { s.mutable_root_disk()->set_discard(static_cast<v1::DiscardMode>(3)); }},
+      {"volumes[0].id", [](v1::VmSpec& s) { s.mutable_volumes(0)->set_id("volume-1"); }},
+      {"volumes[0].cache",
+       [](v1::VmSpec& s) { s.mutable_volumes(0)->set_cache(static_cast<v1::CacheMode>(-1)); }},
+      {"volumes[1].id",
+       [](v1::VmSpec& s) { s.add_volumes()->set_id("AF7CE6B7-12C2-4BDF-933C-884A4F514617"); }},
+      {"volumes",
+       [](v1::VmSpec& s) {
+         for (int i = 0; i < 25; ++i) s.add_volumes();
+       }},
+      {"nics[0].bridge", [](v1::VmSpec& s) { s.mutable_nics(0)->clear_bridge(); }},
+      {"nics[0].bridge", [](v1::VmSpec& s) { s.mutable_nics(0)->set_bridge("sixteen-letters-"); }},
+      {"nics[0].bridge", [](v1::VmSpec& s) { s.mutable_nics(0)->set_bridge("br 0"); }},
+      {"nics[0].mac", [](v1::VmSpec& s) { s.mutable_nics(0)->clear_mac(); }},
+      {"nics[0].mac", [](v1::VmSpec& s) { s.mutable_nics(0)->set_mac("52:54:00:12:34"); }},
+      {"nics[0].mac", [](v1::VmSpec& s) { s.mutable_nics(0)->set_mac("52:54:00:12:34:5g"); }},
+      {"nics[0].mac", [](v1::VmSpec& s) { s.mutable_nics(0)->set_mac("52-54-00-12-34-56"); }},
+      {"nics[0].mac", [](v1::VmSpec& s) { s.mutable_nics(0)->set_mac("01:54:00:12:34:56"); }},
+      {"nics[0].mac", [](v1::VmSpec& s) { s.mutable_nics(0)->set_mac("FE:54:00:12:34:56"); }},
+      {"nics[0].mac", [](v1::VmSpec& s) { s.mutable_nics(0)->set_mac("00:00:00:00:00:00"); }},
+      {"nics[0].model", [](v1::VmSpec& s) { s.mutable_nics(0)->set_model("rtl8139"); }},
+      {"nics[1].mac", [](v1::VmSpec& s) { *s.add_nics() = s.nics(0); }},
+      {"nics",
+       [](v1::VmSpec& s) {
+         for (int i = 0; i < 16; ++i) s.add_nics();
+       }},
+  };
+  for (const auto& c : kCases) {
+    const absl::Status status = ValidateVmSpec(With(c.spoil));
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << c.field;
+    EXPECT_THAT(ErrorField(status), Optional(std::string(c.field))) << status;
+  }
+}
+
+TEST(ValidateVmSpecTest, SaysTheLimitAndTheValue) {
+  const absl::Status status =
+      ValidateVmSpec(With([](v1::VmSpec& s) { s.mutable_root_disk()->set_size_gib(0); }));
+  EXPECT_EQ(status.message(), "root_disk.size_gib: must be from 1 to 65536, not 0");
+}
+
+TEST(NormalizeTest, EqualWishesBecomeEqualMessages) {
+  const v1::VmSpec terse = With([](v1::VmSpec& s) {
+    s.set_uuid("65BD684F-0414-4B58-9924-AF681091BE09");
+    s.clear_power_state();
+    s.mutable_root_disk()->clear_cache();
+    s.mutable_volumes(0)->clear_cache();
+    s.mutable_volumes(0)->set_id("AF7CE6B7-12c2-4bdf-933c-884a4f514617");
+    s.mutable_nics(0)->clear_model();
+    s.mutable_nics(0)->set_mac("52:54:00:12:34:56");
+  });
+  EXPECT_TRUE(MessageDifferencer::Equals(Normalize(terse), Normalize(GuideVm())));
+  EXPECT_TRUE(MessageDifferencer::Equals(Normalize(Normalize(terse)), Normalize(terse)));
+}
+
+TEST(NormalizeTest, KeepsWhatWasChosen) {
+  const v1::VmSpec chosen = With([](v1::VmSpec& s) {
+    s.set_power_state(v1::STOPPED);
+    s.mutable_root_disk()->set_cache(v1::NONE);
+    s.mutable_nics(0)->set_model("e1000");
+  });
+  EXPECT_TRUE(MessageDifferencer::Equals(Normalize(chosen), chosen));
+}
+
+TEST(DifferingFieldsTest, NamesEachFieldThatDiffers) {
+  EXPECT_THAT(DifferingFields(GuideVm(), With([](v1::VmSpec& s) {
+                                s.set_vcpus(2);
+                                s.mutable_root_disk()->set_size_gib(2);
+                                s.mutable_volumes(0)->set_cache(v1::NONE);
+                              })),
+              ElementsAre("vcpus", "root_disk.size_gib", "volumes[0].cache"));
+  EXPECT_THAT(DifferingFields(GuideVm(), With([](v1::VmSpec& s) { s.clear_node(); })),
+              ElementsAre("node"));
+}
+
+TEST(DifferingFieldsTest, NamesElementsThatOneSideLacks) {
+  const v1::VmSpec without = With([](v1::VmSpec& s) { s.clear_nics(); });
+  EXPECT_THAT(DifferingFields(GuideVm(), without), ElementsAre("nics[0]"));
+  EXPECT_THAT(DifferingFields(without, GuideVm()), ElementsAre("nics[0]"));
+}
+
+TEST(DifferingFieldsTest, IsEmptyForTheSameWishInOtherWords) {
+  EXPECT_THAT(DifferingFields(GuideVm(), With([](v1::VmSpec& s) {
+                                s.clear_power_state();
+                                s.mutable_root_disk()->clear_cache();
+                                s.mutable_nics(0)->clear_model();
+                              })),
+              IsEmpty());
+}
+
+TEST(ResolveVmTest, TheManifestsVmBecomesTheGuidesDomain) {
+  auto domain = ResolveVm(GuideVm(), GuidePlacement());
+  ASSERT_TRUE(domain.ok()) << domain.status();
+  EXPECT_TRUE(*domain == GuideSpec());
+}
+
+TEST(ResolveVmTest, CarriesEveryModeOver) {
+  auto domain = ResolveVm(With([](v1::VmSpec& s) {
+                            s.mutable_root_disk()->set_cache(v1::NONE);
+                            s.mutable_root_disk()->set_discard(v1::IGNORE);
+                            s.mutable_volumes(0)->set_cache(v1::WRITETHROUGH);
+                            s.mutable_volumes(0)->clear_discard();
+                            v1::VolumeAttachment& second = *s.add_volumes();
+                            second.set_id("00000000-0000-4000-8000-000000000002");
+                            second.set_cache(v1::DIRECTSYNC);
+                            v1::VolumeAttachment& third = *s.add_volumes();
+                            third.set_id("00000000-0000-4000-8000-000000000003");
+                            third.set_cache(v1::UNSAFE);
+                            s.mutable_nics(0)->set_model("e1000");
+                            s.mutable_nics(0)->set_mac("52:54:00:AB:CD:EF");
+                          }),
+                          GuidePlacement());
+  ASSERT_TRUE(domain.ok()) << domain.status();
+  ASSERT_EQ(domain->disks.size(), 4);
+  EXPECT_EQ(domain->disks[0].cache, CacheMode::kNone);
+  EXPECT_EQ(domain->disks[0].discard, DiscardMode::kIgnore);
+  EXPECT_EQ(domain->disks[1].cache, CacheMode::kWritethrough);
+  EXPECT_EQ(domain->disks[1].discard, DiscardMode::kDefault);
+  EXPECT_EQ(domain->disks[2].cache, CacheMode::kDirectsync);
+  EXPECT_EQ(domain->disks[3].cache, CacheMode::kUnsafe);
+  EXPECT_EQ(domain->disks[3].target, "vdd");
+  EXPECT_EQ(domain->disks[3].serial, "00000000-0000-4000-8000-000000000003");
+  EXPECT_EQ(domain->nics[0].model, NicModel::kE1000);
+  EXPECT_EQ(domain->nics[0].mac, "52:54:00:ab:cd:ef");
+}
+
+TEST(ResolveVmTest, NeitherLogsNorAuthenticatesUnlessThePlacementDoes) {
+  Placement placement = GuidePlacement();
+  placement.serial_log_dir.clear();
+  placement.auth.reset();
+  auto domain = ResolveVm(GuideVm(), placement);
+  ASSERT_TRUE(domain.ok()) << domain.status();
+  EXPECT_THAT(domain->serial_log_file, IsEmpty());
+  EXPECT_EQ(domain->disks[0].auth, std::nullopt);
+}
+
+TEST(ResolveVmTest, RefusesWhatValidationRefuses) {
+  auto domain = ResolveVm(With([](v1::VmSpec& s) { s.set_vcpus(0); }), GuidePlacement());
+  EXPECT_EQ(domain.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(domain.status().message()), HasSubstr("vcpus"));
+}
+
+}  // namespace
+}  // namespace hvagent::domain_xml
