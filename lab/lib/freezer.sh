@@ -1,12 +1,14 @@
 # One cgroup for each node, which holds all its processes, guests included, so that a node can be frozen as a whole.
 # Works with cgroup v1's freezer and with cgroup v2, whichever this machine has mounted.
 
-# freezer_root: the hierarchy that can freeze; fails where there is none that we may write to.
+# freezer_root: a hierarchy that can freeze and that we may write to; fails where there is none.
 freezer_root() {
-  local type
-  for type in "cgroup .*\\bfreezer\\b" "cgroup2 .*"; do
-    awk -v want="^$type\$" '($3 " " $4) ~ want && !found { print $2; found = 1 } END { exit !found }' /proc/mounts && return
+  local root
+  for root in $(awk '$3 == "cgroup2" { print $2 }' /proc/mounts) \
+    $(awk '$3 == "cgroup" && ("," $4 ",") ~ /,freezer,/ { print $2 }' /proc/mounts); do
+    [ -w "$root/cgroup.procs" ] && echo "$root" && return
   done
+  return 1
 }
 
 freezer_of() {
@@ -44,6 +46,14 @@ freezer_set() {
     case $2 in FROZEN) echo 1 ;; THAWED) echo 0 ;; esac >"$group/cgroup.freeze"
   fi
   until_true 10 freezer_is "$1" "$2" || die "$1 did not become $2 within 10 s"
+}
+
+# freezer_kill PLACE: SIGKILL to each of its processes, which a frozen one takes before it runs another instruction.
+freezer_kill() {
+  local group pid
+  group=$(freezer_of "$1") && [ -d "$group" ] || return 0
+  while read -r pid; do kill -KILL "$pid" 2>/dev/null || true; done <"$group/cgroup.procs"
+  ! freezer_is "$1" FROZEN || freezer_set "$1" THAWED
 }
 
 # freezer_down: removes the lab's cgroups. Their processes must be gone, or about to go.

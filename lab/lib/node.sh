@@ -72,8 +72,9 @@ guests: {serial_log_dir: /var/log/libvirt/qemu}
 CONF
 }
 
-# node_up NAME: the machine and its libvirtd, which answers when this returns.
+# node_up NAME: the machine and its libvirtd, which answers when this returns. Undoes every fault on the way.
 node_up() {
+  node_heal "$1"
   place_up "$1"
   place_run "$1" sh -c 'ip link show br0 >/dev/null 2>&1 || { ip link add br0 type bridge && ip link set br0 up; }'
   libvirtd_up "$1"

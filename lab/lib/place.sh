@@ -33,6 +33,7 @@ place_up() {
 place_kill() {
   local pid
   pid=$(place_init "$1") || return 0
+  freezer_kill "$1"
   kill -KILL "$pid" 2>/dev/null || true
   until_true 20 not place_is_up "$1" || die "$1 does not die (PID $pid)"
 }
