@@ -1,9 +1,11 @@
 // This node's durable state, in one SQLite database: what VMs shall be here, the operations and
 // how far they are, and the request ids that were answered.
 //
-// Durable when a call returns (synchronous=FULL): I3, acknowledged means durable. Thread-safe;
-// calls block on the disk, a few milliseconds for a write.
-// Errors of every call: UNAVAILABLE (STATE_UNWRITABLE: disk full, EIO; the old state is intact).
+// Durable when a call returns (synchronous=FULL): acknowledged means durable. Thread-safe; calls
+// block on the disk: a write waits for one sync of it, a few milliseconds.
+// Errors of every call: UNAVAILABLE (STATE_UNWRITABLE: disk full, EIO; nothing was changed and the
+// old state is intact), DATA_LOSS (STATE_CORRUPT: what is stored cannot be read; never taken for
+// absent).
 #ifndef HVAGENT_AGENT_STATE_STATE_STORE_H_
 #define HVAGENT_AGENT_STATE_STATE_STORE_H_
 
@@ -27,7 +29,7 @@ namespace hvagent::state {
 struct VmRecord {
   Uuid uuid;  // of spec
   v1::VmSpec spec;
-  int64_t generation = 0;  // grows with each change of the spec
+  int64_t generation = 0;   // grows with each change of the spec
   bool force_stop = false;  // with STOPPED: cut the power instead of asking the guest
   bool deleting = false;
   absl::Time create_time;
@@ -49,10 +51,12 @@ struct RequestRecord {
 
 class StateStore {
  public:
-  // Opens or makes `directory`/state.db (mode 0600, directory 0700). Checks its integrity.
-  // ":memory:" keeps it in memory.
-  // Errors: DATA_LOSS (STATE_CORRUPT: the file is damaged; it is left as it is, never taken for
-  // empty), FAILED_PRECONDITION (STATE_SCHEMA: written by a newer agent), UNAVAILABLE.
+  // Opens or makes `directory`/state.db (mode 0600, directory 0700, whose parent must exist).
+  // Checks its integrity. Holds a lock on the directory while it lives. ":memory:" keeps the state
+  // in memory.
+  // Errors: DATA_LOSS (STATE_CORRUPT: the file is damaged, cut, empty or none of ours; it is left
+  // as it is, never taken for empty), FAILED_PRECONDITION (STATE_SCHEMA: written by a newer agent;
+  // STATE_IN_USE: another agent has it open), UNAVAILABLE (STATE_UNWRITABLE).
   static absl::StatusOr<std::unique_ptr<StateStore>> Open(const std::string& directory);
   ~StateStore();
 
@@ -80,10 +84,9 @@ class StateStore {
   // Inserts or replaces by id.
   absl::Status PutOperation(const v1::Operation& operation);
   absl::StatusOr<std::optional<v1::Operation>> GetOperation(absl::string_view id);
-  // Newest first, at most `limit`, those older than the operation `before` (empty: from the
-  // newest).
-  absl::StatusOr<std::vector<v1::Operation>> ListOperations(absl::string_view before,
-                                                            size_t limit);
+  // Newest first by (create_time, id), at most `limit`, those older than the operation `before`
+  // (empty: from the newest; none when it is not there any more).
+  absl::StatusOr<std::vector<v1::Operation>> ListOperations(absl::string_view before, size_t limit);
   // Those in state RUNNING: after a restart, those that were cut off.
   absl::StatusOr<std::vector<v1::Operation>> ListRunningOperations();
   // Removes ended operations last updated before `cutoff`.
@@ -91,10 +94,10 @@ class StateStore {
 
   // --- Request ids ---
   absl::StatusOr<std::optional<RequestRecord>> GetRequest(absl::string_view request_id);
-  // Errors: ALREADY_EXISTS when the id is there.
+  // Errors: ALREADY_EXISTS (REQUEST_ID_USED) when the id is there.
   absl::Status PutRequest(absl::string_view request_id, const RequestRecord& record,
                           absl::Time now);
-  // As PutVm and PutRequest in one transaction: both or neither.
+  // As PutVm and PutRequest in one transaction: both or neither, at the cost of one.
   absl::Status PutVmWithRequest(const VmRecord& vm, absl::string_view request_id,
                                 const RequestRecord& request, absl::Time now);
   absl::Status PruneRequests(absl::Time cutoff);

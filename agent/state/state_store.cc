@@ -1,0 +1,315 @@
+#include "agent/state/state_store.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "agent/state/sqlite.h"
+#include "agent/state/state_file.h"
+#include "base/error.h"
+#include "base/mutex.h"
+#include "base/status_macros.h"
+#include "google/protobuf/timestamp.pb.h"
+
+namespace hvagent::state {
+namespace {
+
+constexpr char kSelectVm[] =
+    "SELECT uuid, spec, generation, force_stop, deleting, create_time FROM vms ";
+constexpr char kSelectRequest[] = "SELECT method, body_digest, response FROM requests ";
+
+Blob ToBlob(const Uuid& uuid) {
+  return {{reinterpret_cast<const char*>(uuid.bytes().data()), uuid.bytes().size()}};
+}
+
+int64_t ToNanos(const google::protobuf::Timestamp& time) {
+  return absl::ToUnixNanos(absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos()));
+}
+
+// SQLite takes a negative limit for none.
+int64_t ToLimit(size_t limit) {
+  return static_cast<int64_t>(std::min<uint64_t>(limit, std::numeric_limits<int64_t>::max()));
+}
+
+absl::Status CorruptRow(absl::string_view what) {
+  return Error(absl::StatusCode::kDataLoss, "STATE_CORRUPT",
+               absl::StrCat("the node's state is damaged: cannot read ", what));
+}
+
+absl::StatusOr<Uuid> ReadUuidAt(const Statement& row, int column) {
+  const absl::string_view bytes = row.Bytes(column);
+  Uuid::Bytes uuid;
+  if (bytes.size() != uuid.size()) return CorruptRow("a UUID");
+  std::copy(bytes.begin(), bytes.end(), uuid.begin());
+  return Uuid(uuid);
+}
+
+absl::StatusOr<Uuid> ReadUuid(const Statement& row) { return ReadUuidAt(row, 0); }
+
+template <typename Message>
+absl::Status ReadMessage(const Statement& row, int column, Message& message) {
+  const absl::string_view bytes = row.Bytes(column);
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return CorruptRow(message.GetTypeName());
+  }
+  return absl::OkStatus();
+}
+
+// A row of kSelectVm.
+absl::StatusOr<VmRecord> ReadVm(const Statement& row) {
+  VmRecord vm;
+  ASSIGN_OR_RETURN(vm.uuid, ReadUuidAt(row, 0));
+  RETURN_IF_ERROR(ReadMessage(row, 1, vm.spec));
+  vm.generation = row.Int(2);
+  vm.force_stop = row.Bool(3);
+  vm.deleting = row.Bool(4);
+  vm.create_time = absl::FromUnixNanos(row.Int(5));
+  return vm;
+}
+
+// entity, uuid, usage
+absl::StatusOr<SecretBinding> ReadSecret(const Statement& row) {
+  SecretBinding binding;
+  binding.entity = std::string(row.Bytes(0));
+  ASSIGN_OR_RETURN(binding.uuid, ReadUuidAt(row, 1));
+  binding.usage = std::string(row.Bytes(2));
+  return binding;
+}
+
+// operation
+absl::StatusOr<v1::Operation> ReadOperation(const Statement& row) {
+  v1::Operation operation;
+  RETURN_IF_ERROR(ReadMessage(row, 0, operation));
+  return operation;
+}
+
+// A row of kSelectRequest.
+absl::StatusOr<RequestRecord> ReadRequest(const Statement& row) {
+  return RequestRecord{.method = std::string(row.Bytes(0)),
+                       .body_digest = std::string(row.Bytes(1)),
+                       .response = std::string(row.Bytes(2))};
+}
+
+// The three ways to use what Prepare gave: for its effect, for one row if there is one, for all.
+absl::Status RunOnce(absl::StatusOr<Statement> statement) {
+  RETURN_IF_ERROR(statement.status());
+  return statement->Run();
+}
+
+template <typename T>
+absl::StatusOr<std::optional<T>> ReadOne(absl::StatusOr<Statement> query,
+                                         absl::StatusOr<T> (*read)(const Statement&)) {
+  RETURN_IF_ERROR(query.status());
+  ASSIGN_OR_RETURN(const bool found, query->Step());
+  if (!found) return std::nullopt;
+  ASSIGN_OR_RETURN(T value, read(*query));
+  return std::optional<T>(std::move(value));
+}
+
+template <typename T>
+absl::StatusOr<std::vector<T>> ReadAll(absl::StatusOr<Statement> query,
+                                       absl::StatusOr<T> (*read)(const Statement&)) {
+  RETURN_IF_ERROR(query.status());
+  std::vector<T> values;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool found, query->Step());
+    if (!found) return values;
+    ASSIGN_OR_RETURN(T value, read(*query));
+    values.push_back(std::move(value));
+  }
+}
+
+absl::Status InsertVm(Database& database, const VmRecord& vm) {
+  ASSIGN_OR_RETURN(
+      Statement insert,
+      database.Prepare(
+          "INSERT INTO vms (uuid, name, generation, force_stop, deleting, create_time, spec) "
+          "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
+          "ON CONFLICT (uuid) DO UPDATE SET name = ?2, generation = ?3, force_stop = ?4, "
+          "deleting = ?5, create_time = ?6, spec = ?7",
+          ToBlob(vm.uuid), vm.spec.name(), vm.generation, vm.force_stop, vm.deleting,
+          absl::ToUnixNanos(vm.create_time), Blob{vm.spec.SerializeAsString()}));
+  absl::Status status = insert.Run();
+  if (absl::IsAlreadyExists(status)) {
+    return Error(absl::StatusCode::kAlreadyExists, "VM_NAME_TAKEN",
+                 absl::StrCat("another VM on this node has the name ", vm.spec.name(), "; give ",
+                              vm.uuid.ToString(), " another one"));
+  }
+  return status;
+}
+
+absl::Status InsertRequest(Database& database, absl::string_view request_id,
+                           const RequestRecord& record, absl::Time now) {
+  ASSIGN_OR_RETURN(
+      Statement insert,
+      database.Prepare("INSERT INTO requests (id, method, body_digest, response, create_time) "
+                       "VALUES (?1, ?2, ?3, ?4, ?5)",
+                       request_id, record.method, Blob{record.body_digest}, Blob{record.response},
+                       absl::ToUnixNanos(now)));
+  absl::Status status = insert.Run();
+  if (absl::IsAlreadyExists(status)) {
+    return Error(absl::StatusCode::kAlreadyExists, "REQUEST_ID_USED",
+                 absl::StrCat("the request_id \"", absl::CHexEscape(request_id.substr(0, 64)),
+                              "\" was used before; a new request needs a new one"));
+  }
+  return status;
+}
+
+}  // namespace
+
+class StateStore::Impl {
+ public:
+  explicit Impl(StateFile file) : file_(std::move(file)) {}
+
+  Mutex mutex;
+  Database& database() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return *file_.database; }
+
+ private:
+  const StateFile file_;
+};
+
+absl::StatusOr<std::unique_ptr<StateStore>> StateStore::Open(const std::string& directory) {
+  ASSIGN_OR_RETURN(StateFile file,
+                   directory == ":memory:" ? OpenStateInMemory() : OpenStateFile(directory));
+  return std::unique_ptr<StateStore>(new StateStore(std::make_unique<Impl>(std::move(file))));
+}
+
+StateStore::StateStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+StateStore::~StateStore() = default;
+
+absl::Status StateStore::PutVm(const VmRecord& record) {
+  MutexLock lock(impl_->mutex);
+  return InsertVm(impl_->database(), record);
+}
+
+absl::StatusOr<std::optional<VmRecord>> StateStore::GetVm(const Uuid& uuid) {
+  MutexLock lock(impl_->mutex);
+  return ReadOne(
+      impl_->database().Prepare(absl::StrCat(kSelectVm, "WHERE uuid = ?1"), ToBlob(uuid)), &ReadVm);
+}
+
+absl::StatusOr<std::optional<VmRecord>> StateStore::GetVmByName(absl::string_view name) {
+  MutexLock lock(impl_->mutex);
+  return ReadOne(impl_->database().Prepare(absl::StrCat(kSelectVm, "WHERE name = ?1"), name),
+                 &ReadVm);
+}
+
+absl::StatusOr<std::vector<VmRecord>> StateStore::ListVms(const Uuid& after, size_t limit) {
+  MutexLock lock(impl_->mutex);
+  return ReadAll(
+      impl_->database().Prepare(absl::StrCat(kSelectVm, "WHERE uuid > ?1 ORDER BY uuid LIMIT ?2"),
+                                ToBlob(after), ToLimit(limit)),
+      &ReadVm);
+}
+
+absl::StatusOr<std::vector<Uuid>> StateStore::ListVmUuids() {
+  MutexLock lock(impl_->mutex);
+  return ReadAll(impl_->database().Prepare("SELECT uuid FROM vms ORDER BY uuid"), &ReadUuid);
+}
+
+absl::Status StateStore::RemoveVm(const Uuid& uuid) {
+  MutexLock lock(impl_->mutex);
+  return RunOnce(impl_->database().Prepare("DELETE FROM vms WHERE uuid = ?1", ToBlob(uuid)));
+}
+
+absl::Status StateStore::PutSecret(const SecretBinding& binding) {
+  MutexLock lock(impl_->mutex);
+  return RunOnce(
+      impl_->database().Prepare("INSERT INTO secrets (entity, uuid, usage) VALUES (?1, ?2, ?3) "
+                                "ON CONFLICT (entity) DO UPDATE SET uuid = ?2, usage = ?3",
+                                binding.entity, ToBlob(binding.uuid), binding.usage));
+}
+
+absl::StatusOr<std::optional<SecretBinding>> StateStore::GetSecret(absl::string_view entity) {
+  MutexLock lock(impl_->mutex);
+  return ReadOne(impl_->database().Prepare(
+                     "SELECT entity, uuid, usage FROM secrets WHERE entity = ?1", entity),
+                 &ReadSecret);
+}
+
+absl::StatusOr<std::vector<SecretBinding>> StateStore::ListSecrets() {
+  MutexLock lock(impl_->mutex);
+  return ReadAll(
+      impl_->database().Prepare("SELECT entity, uuid, usage FROM secrets ORDER BY entity"),
+      &ReadSecret);
+}
+
+absl::Status StateStore::PutOperation(const v1::Operation& operation) {
+  MutexLock lock(impl_->mutex);
+  return RunOnce(impl_->database().Prepare(
+      "INSERT INTO operations (id, state, create_time, update_time, operation) "
+      "VALUES (?1, ?2, ?3, ?4, ?5) "
+      "ON CONFLICT (id) DO UPDATE SET state = ?2, create_time = ?3, update_time = ?4, "
+      "operation = ?5",
+      operation.id(), int64_t{operation.state()}, ToNanos(operation.create_time()),
+      ToNanos(operation.update_time()), Blob{operation.SerializeAsString()}));
+}
+
+absl::StatusOr<std::optional<v1::Operation>> StateStore::GetOperation(absl::string_view id) {
+  MutexLock lock(impl_->mutex);
+  return ReadOne(impl_->database().Prepare("SELECT operation FROM operations WHERE id = ?1", id),
+                 &ReadOperation);
+}
+
+absl::StatusOr<std::vector<v1::Operation>> StateStore::ListOperations(absl::string_view before,
+                                                                      size_t limit) {
+  MutexLock lock(impl_->mutex);
+  Database& database = impl_->database();
+  return ReadAll(before.empty() ? database.Prepare("SELECT operation FROM operations "
+                                                   "ORDER BY create_time DESC, id DESC LIMIT ?1",
+                                                   ToLimit(limit))
+                                : database.Prepare(
+                                      "SELECT operation FROM operations WHERE (create_time, id) < "
+                                      "(SELECT create_time, id FROM operations WHERE id = ?1) "
+                                      "ORDER BY create_time DESC, id DESC LIMIT ?2",
+                                      before, ToLimit(limit)),
+                 &ReadOperation);
+}
+
+absl::StatusOr<std::vector<v1::Operation>> StateStore::ListRunningOperations() {
+  MutexLock lock(impl_->mutex);
+  return ReadAll(impl_->database().Prepare("SELECT operation FROM operations WHERE state = ?1",
+                                           int64_t{v1::Operation::RUNNING}),
+                 &ReadOperation);
+}
+
+absl::Status StateStore::PruneOperations(absl::Time cutoff) {
+  MutexLock lock(impl_->mutex);
+  return RunOnce(impl_->database().Prepare(
+      "DELETE FROM operations WHERE state IN (?1, ?2, ?3) AND update_time < ?4",
+      int64_t{v1::Operation::SUCCEEDED}, int64_t{v1::Operation::FAILED},
+      int64_t{v1::Operation::CANCELLED}, absl::ToUnixNanos(cutoff)));
+}
+
+absl::StatusOr<std::optional<RequestRecord>> StateStore::GetRequest(absl::string_view request_id) {
+  MutexLock lock(impl_->mutex);
+  return ReadOne(
+      impl_->database().Prepare(absl::StrCat(kSelectRequest, "WHERE id = ?1"), request_id),
+      &ReadRequest);
+}
+
+absl::Status StateStore::PutRequest(absl::string_view request_id, const RequestRecord& record,
+                                    absl::Time now) {
+  MutexLock lock(impl_->mutex);
+  return InsertRequest(impl_->database(), request_id, record, now);
+}
+
+absl::Status StateStore::PutVmWithRequest(const VmRecord& vm, absl::string_view request_id,
+                                          const RequestRecord& request, absl::Time now) {
+  MutexLock lock(impl_->mutex);
+  Database& database = impl_->database();
+  ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database));
+  RETURN_IF_ERROR(InsertVm(database, vm));
+  RETURN_IF_ERROR(InsertRequest(database, request_id, request, now));
+  return transaction.Commit();
+}
+
+absl::Status StateStore::PruneRequests(absl::Time cutoff) {
+  MutexLock lock(impl_->mutex);
+  return RunOnce(impl_->database().Prepare("DELETE FROM requests WHERE create_time < ?1",
+                                           absl::ToUnixNanos(cutoff)));
+}
+
+}  // namespace hvagent::state
