@@ -160,6 +160,16 @@ ceph_answers() { ceph_admin timeout 5 ceph --connect-timeout 4 mon stat; }
 # ceph_is_clean: every placement group can be read and written.
 ceph_is_clean() { ceph_admin ceph pg stat --format json | jq -e '.pg_summary | .num_pgs > 0 and all(.num_pg_by_state[]; .name == "active+clean")'; }
 
+ceph_wait_clean() { until_true 60 ceph_is_clean || die "the placement groups do not become clean: see lab/ceph ceph -s"; }
+
+# ceph_service_serves SERVICE: a monitor in the quorum, an OSD that is up.
+ceph_service_serves() {
+  case $1 in
+    mon.*) ceph_admin timeout 5 ceph quorum_status --format json | jq -e --arg name "${1#mon.}" '.quorum_names | index($name)' ;;
+    osd.*) ceph_admin timeout 5 ceph osd dump --format json | jq -e --argjson id "${1#osd.}" '.osds[] | select(.osd == $id) | .up == 1' ;;
+  esac
+}
+
 ceph_pool_create() {
   ceph_admin ceph osd pool create "$1"
   case $1 in hvagent) ceph_admin ceph osd pool application enable hvagent hvagent ;; *) ceph_admin rbd pool init "$1" ;; esac
@@ -185,5 +195,5 @@ ceph_up() {
     wait_all "${pids[@]}"
     touch "$ceph_dir/pools-made"
   fi
-  until_true 60 ceph_is_clean || die "the placement groups do not become clean: see lab/ceph ceph -s"
+  ceph_wait_clean
 }

@@ -63,7 +63,7 @@ node_names() { seq --format 'compute-%.0f' 1 "$nodes"; }
 
 # require_node NAME: exits 2 with the names that would have been right.
 require_node() {
-  node_names | grep -qxF -- "$1" || usage_error "no node '$1' in this lab; it has: $(node_names | xargs)"
+  grep -qxF -- "$1" <<<"$(node_names)" || usage_error "no node '$1' in this lab; it has: $(node_names | xargs)"
 }
 
 # until_true SECONDS CMD...: tries CMD ten times a second; fails when the time is over.

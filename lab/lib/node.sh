@@ -9,7 +9,7 @@ node_create() {
   root=$(place_dir "$1") etc=$root/etc
   mkdir -p "$etc"/{ceph,libvirt/qemu/networks,libvirt/secrets,hypervisor-agent/pki} \
     "$root"/var/{cache,lib/libvirt/{qemu,images,boot},log/{libvirt/qemu,qemu},spool,tmp}
-  mkdir -p -m 0700 "$root/var/lib/hypervisor-agent"
+  install -d -m 0700 "$root/var/lib/hypervisor-agent"
   ln -sfn /run "$root/var/run"
   ln -sfn /run/lock "$root/var/lock"
 
