@@ -4,6 +4,7 @@
 add_library(hvagent_warnings INTERFACE)
 target_compile_options(
   hvagent_warnings INTERFACE -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow
+                             -Wno-missing-field-initializers
                              -Wnon-virtual-dtor -Woverloaded-virtual)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(hvagent_warnings INTERFACE -Wthread-safety)

@@ -197,9 +197,10 @@ void ImageImport::Abort(const absl::Status& reason) {
   if (std::exchange(ended_, true)) return;
   writer_.reset();
   if (absl::Status removed = RemoveStaged(catalog_, operation_->id()); !removed.ok()) {
-    // It stays journalled as running, so that the next start of the agent cleans it up.
-    LOG(ERROR) << "import " << operation_->id() << " of image " << header_.id()
-               << " failed and left " << staged_.ToString() << ": " << removed;
+    LOG(ERROR) << "import " << operation_->id() << " of image " << header_.id() << " failed ("
+               << reason << ") and left " << staged_.ToString()
+               << " for later, since it could not be removed now: " << removed;
+    operation_->LeaveToRecovery();
     return;
   }
   if (absl::Status journalled = operation_->Finish(reason); !journalled.ok()) {

@@ -47,6 +47,8 @@ absl::Status RunningOperation::Finish(const absl::StatusOr<v1::Image>& image) {
   return table_.Finish(id_, image);
 }
 
+void RunningOperation::LeaveToRecovery() { table_.Forget(id_); }
+
 absl::StatusOr<std::shared_ptr<RunningOperation>> OperationTable::Begin(v1::Operation::Kind kind,
                                                                         absl::string_view target,
                                                                         uint64_t bytes_total) {
@@ -77,9 +79,9 @@ absl::Status OperationTable::Recover(
     }
     absl::Status status = clean_up(operation);
     if (status.ok()) {
-      SetEnd(operation, Error(absl::StatusCode::kAborted, "AGENT_RESTARTED",
-                              "the agent was restarted while this ran; what it had done was "
-                              "undone: start it again"));
+      SetEnd(operation, Error(absl::StatusCode::kAborted, "CUT_OFF",
+                              "the agent was restarted, or Ceph went away, while this ran; what "
+                              "it had done was undone: start it again"));
       *operation.mutable_update_time() = ToProto(clock_.Now());
       status = state_.PutOperation(operation);
     }
@@ -166,6 +168,11 @@ absl::Status OperationTable::Finish(const std::string& id,
   }
   Notify(operation);
   return journalled;
+}
+
+void OperationTable::Forget(const std::string& id) {
+  MutexLock lock(mutex_);
+  live_.erase(id);
 }
 
 void OperationTable::Notify(const v1::Operation& operation) {

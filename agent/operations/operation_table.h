@@ -46,6 +46,10 @@ class RunningOperation {
   // it once, last.
   absl::Status Finish(const absl::StatusOr<v1::Image>& image);
 
+  // Instead of Finish, when what was done could not be undone now: the operation stays journalled
+  // as RUNNING and is left to OperationTable::Recover.
+  void LeaveToRecovery();
+
  private:
   friend class OperationTable;
   RunningOperation(OperationTable& table, std::string id) : table_(table), id_(std::move(id)) {}
@@ -67,9 +71,9 @@ class OperationTable {
                                                           absl::string_view target,
                                                           uint64_t bytes_total);
 
-  // After a restart: marks what was cut off as FAILED (AGENT_RESTARTED), once `clean_up` has
-  // removed what it left. An operation that cannot be cleaned up now stays RUNNING and is tried at
-  // the next call; the first such error is returned.
+  // Marks what was cut off, by a restart or by Ceph going away, as FAILED (CUT_OFF) once `clean_up`
+  // has removed what it left. An operation that cannot be cleaned up now stays RUNNING and is tried
+  // at the next call; the first such error is returned.
   absl::Status Recover(const std::function<absl::Status(const v1::Operation&)>& clean_up);
 
   // Errors: NOT_FOUND (OPERATION_NOT_FOUND).
@@ -97,6 +101,7 @@ class OperationTable {
 
   void SetProgress(const std::string& id, uint64_t bytes_done);
   absl::Status Finish(const std::string& id, const absl::StatusOr<v1::Image>& image);
+  void Forget(const std::string& id);
   void Notify(const v1::Operation& operation) ABSL_LOCKS_EXCLUDED(mutex_);
 
   state::StateStore& state_;

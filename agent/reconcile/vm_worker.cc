@@ -61,6 +61,13 @@ absl::StatusOr<ObservedVm> VmWorker::Observe(const state::VmRecord& vm) {
   return observed;
 }
 
+absl::StatusOr<bool> VmWorker::NothingExists(const state::VmRecord& vm) {
+  ASSIGN_OR_RETURN(const ObservedVm observed, Observe(vm));
+  if (observed.domain.has_value() && observed.domain_is_ours) return false;
+  ASSIGN_OR_RETURN(const auto disk, Optional(block_.GetImage(RootDisk(vm.uuid))));
+  return !disk.has_value() || !CheckRootDiskIsOurs(vm, GoldenSnapshot(vm.spec)).ok();
+}
+
 absl::Status VmWorker::Run(const state::VmRecord& vm, const Action& action) {
   switch (action.kind) {
     case ActionKind::kPrepareRootDisk:

@@ -50,6 +50,10 @@ class VmWorker {
   //  DEFINE_DOMAIN: FAILED_PRECONDITION (SECRET_NOT_SYNCED).
   absl::Status Run(const state::VmRecord& vm, const Action& action);
 
+  // Whether the VM has neither a domain nor a root disk of ours yet, so that its spec is still a
+  // mere wish. Errors: UNAVAILABLE, DEADLINE_EXCEEDED.
+  absl::StatusOr<bool> NothingExists(const state::VmRecord& vm);
+
   // The checks of PREPARE_ROOT_DISK without the disk.
   absl::Status CheckImage(const v1::VmSpec& spec);
 

@@ -1,0 +1,67 @@
+// What VMs shall be on this node: the one place that changes it. Each change is durable and
+// queued when a call returns; whether it came true is on the status board.
+//
+// Thread-safe; blocks on the state, and Apply of another spec also on libvirt and Ceph.
+#ifndef HVAGENT_AGENT_RECONCILE_DESIRED_VMS_H_
+#define HVAGENT_AGENT_RECONCILE_DESIRED_VMS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "agent/reconcile/plan.h"
+#include "agent/reconcile/reconciler.h"
+#include "agent/reconcile/vm_worker.h"
+#include "agent/state/request_log.h"
+#include "agent/state/state_store.h"
+#include "base/clock.h"
+#include "hvagent/v1/vm.pb.h"
+
+namespace hvagent::reconcile {
+
+class DesiredVms {
+ public:
+  // Everything passed by reference outlives this object.
+  DesiredVms(state::StateStore& state, state::RequestLog& requests, VmWorker& worker,
+             Reconciler& reconciler, const Clock& clock);
+
+  // `spec` is valid here and below; it is stored normalized.
+  // Errors: ALREADY_EXISTS (VM_EXISTS, VM_NAME_TAKEN, REQUEST_ID_REUSED).
+  absl::StatusOr<state::VmRecord> Create(const v1::VmSpec& spec, const state::RequestKey& request);
+
+  // Creates, or changes the power state of a VM that has this spec otherwise. A VM of which
+  // nothing exists yet may change altogether. The same again looks at the VM again.
+  // Errors: ALREADY_EXISTS (VM_NAME_TAKEN, REQUEST_ID_REUSED), FAILED_PRECONDITION
+  // (VM_SPEC_DIFFERS naming the fields, VM_DELETING).
+  absl::StatusOr<state::VmRecord> Apply(const v1::VmSpec& spec, const state::RequestKey& request);
+
+  // What Apply would do. Errors: as Apply, and those that the actions would meet.
+  absl::StatusOr<std::vector<Action>> DryRun(const v1::VmSpec& spec);
+
+  // Errors: NOT_FOUND, FAILED_PRECONDITION (VM_DELETING), ALREADY_EXISTS (REQUEST_ID_REUSED).
+  absl::StatusOr<state::VmRecord> SetPower(absl::string_view id, v1::PowerState power, bool force,
+                                           const state::RequestKey& request);
+
+  // Marks for deletion. A request that was answered before gets NOT_FOUND once the VM is gone,
+  // with reason ALREADY_DELETED. Errors: NOT_FOUND, ALREADY_EXISTS (REQUEST_ID_REUSED).
+  absl::StatusOr<state::VmRecord> Delete(absl::string_view id, const state::RequestKey& request);
+
+  // By UUID or name. Errors: NOT_FOUND (VM_NOT_FOUND).
+  absl::StatusOr<state::VmRecord> Find(absl::string_view id);
+
+ private:
+  absl::StatusOr<state::VmRecord> Store(state::VmRecord vm, const state::RequestKey& request);
+  absl::StatusOr<state::VmRecord> ChangeFor(const v1::VmSpec& spec);
+
+  state::StateStore& state_;
+  state::RequestLog& requests_;
+  VmWorker& worker_;
+  Reconciler& reconciler_;
+  const Clock& clock_;
+  Mutex mutex_;  // makes read-check-write one step
+};
+
+}  // namespace hvagent::reconcile
+
+#endif  // HVAGENT_AGENT_RECONCILE_DESIRED_VMS_H_

@@ -1,0 +1,180 @@
+#include "agent/server.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/housekeeper.h"
+#include "agent/listeners.h"
+#include "agent/operations/image_catalog.h"
+#include "agent/operations/image_import.h"
+#include "agent/operations/operation_table.h"
+#include "agent/reconcile/desired_vms.h"
+#include "agent/reconcile/reconciler.h"
+#include "agent/reconcile/status_board.h"
+#include "agent/reconcile/vm_worker.h"
+#include "agent/service/image_service.h"
+#include "agent/service/node_health.h"
+#include "agent/service/node_service.h"
+#include "agent/service/operation_service.h"
+#include "agent/service/secret_service.h"
+#include "agent/service/vm_service.h"
+#include "agent/service/vm_view.h"
+#include "agent/state/request_log.h"
+#include "agent/state/state_store.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+#include "base/worker_pool.h"
+#include "glog/logging.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
+
+namespace hvagent {
+namespace {
+
+// Calls that may block at once, and that may wait for a thread.
+constexpr size_t kCallThreads = 32;
+constexpr size_t kCallQueue = 1024;
+constexpr absl::Duration kHealthPeriod = absl::Seconds(1);
+
+reconcile::VmWorkerOptions WorkerOptions(const v1::AgentConfig& config) {
+  return {.node_name = config.node_name(),
+          .images_pool = config.ceph().pools().images(),
+          .vms_pool = config.ceph().pools().vms(),
+          .volumes_pool = config.ceph().pools().volumes(),
+          .guest_entity = config.ceph().guest_entity(),
+          .serial_log_dir = config.guests().serial_log_dir(),
+          .prefer_v1_monitors = config.ceph().monitor_protocol() == v1::AgentConfig::Ceph::V1};
+}
+
+reconcile::ReconcilerOptions LoopOptions(const v1::AgentConfig& config) {
+  return {.max_parallel = config.guests().max_parallel(),
+          .resync_period = absl::Seconds(config.guests().resync_s())};
+}
+
+}  // namespace
+
+// Members are in the order in which they need each other; they go in the opposite order.
+class Server::Impl {
+ public:
+  Impl(const v1::AgentConfig& config, Backends backends, std::unique_ptr<state::StateStore> state)
+      : backends_(std::move(backends)),
+        state_(std::move(state)),
+        requests_(*state_, clock_),
+        operations_(*state_, clock_),
+        catalog_(*backends_.block, config.ceph().pools().images()),
+        board_(clock_),
+        worker_(WorkerOptions(config), *backends_.hypervisor, *backends_.block, *state_),
+        reconciler_(LoopOptions(config), worker_, *backends_.hypervisor, *state_, board_, clock_),
+        vms_(*state_, requests_, worker_, reconciler_, clock_),
+        view_(*backends_.hypervisor, board_, worker_.options()),
+        health_(*backends_.hypervisor, *backends_.block, clock_),
+        housekeeper_(*state_, clock_),
+        pool_("calls", kCallThreads, kCallQueue),
+        node_service_(pool_, backends_.name, worker_.options(), *backends_.hypervisor,
+                      *backends_.block, *state_, health_),
+        secret_service_(pool_, *backends_.secrets, *backends_.block, *state_, reconciler_),
+        image_service_(pool_, catalog_, operations_, requests_),
+        operation_service_(pool_, operations_),
+        vm_service_({pool_, board_, reconciler_}, vms_, worker_, *backends_.hypervisor, *state_,
+                    requests_, view_) {}
+
+  absl::Status Listen(const v1::AgentConfig& config) {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::ServerBuilder builder;
+    RETURN_IF_ERROR(PrepareSocketFolder(config.unix_socket()));
+    builder.AddListeningPort(absl::StrCat("unix:", config.unix_socket()),
+                             grpc::experimental::LocalServerCredentials(UDS));
+    if (!config.listen_address().empty()) {
+      builder.AddListeningPort(config.listen_address(), TlsCredentials(config.tls()), &port_);
+    }
+    for (grpc::Service* service : std::initializer_list<grpc::Service*>{
+             &node_service_, &secret_service_, &image_service_, &operation_service_,
+             &vm_service_}) {
+      builder.RegisterService(service);
+    }
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr || (!config.listen_address().empty() && port_ == 0)) {
+      return Error(absl::StatusCode::kUnavailable, "CANNOT_LISTEN",
+                   absl::StrCat("cannot listen on unix:", config.unix_socket(),
+                                config.listen_address().empty() ? "" : " and ",
+                                config.listen_address(), ": is another agentd running?"));
+    }
+    return absl::OkStatus();
+  }
+
+  void Run() {
+    reconciler_.Start();
+    housekeeper_.Start();
+    health_.Start(
+        kHealthPeriod,
+        [this](bool ready) { server_->GetHealthCheckService()->SetServingStatus(ready); },
+        [this] { CleanUpCutOffOperations(); });
+  }
+
+  void Stop(absl::Duration grace) {
+    if (server_ == nullptr) return;
+    health_.Stop();
+    server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
+    server_.reset();
+    housekeeper_.Stop();
+    reconciler_.Stop();
+  }
+
+  int port() const { return port_; }
+
+ private:
+  void CleanUpCutOffOperations() {
+    const absl::Status status = operations_.Recover([this](const v1::Operation& operation) {
+      LOG(INFO) << "operation " << operation.id() << " (" << operation.target()
+                << ") was cut off; removing what it left";
+      return operations::ImageImport::RemoveStaged(catalog_, operation.id());
+    });
+    LOG_IF(WARNING, !status.ok()) << "not all cut-off operations could be cleaned up: " << status;
+  }
+
+  const Clock& clock_ = SystemClock();
+  Backends backends_;
+  std::unique_ptr<state::StateStore> state_;
+  state::RequestLog requests_;
+  operations::OperationTable operations_;
+  operations::ImageCatalog catalog_;
+  reconcile::StatusBoard board_;
+  reconcile::VmWorker worker_;
+  reconcile::Reconciler reconciler_;
+  reconcile::DesiredVms vms_;
+  service::VmView view_;
+  service::NodeHealth health_;
+  Housekeeper housekeeper_;
+  WorkerPool pool_;
+  service::NodeService node_service_;
+  service::SecretService secret_service_;
+  service::ImageService image_service_;
+  service::OperationService operation_service_;
+  service::VmService vm_service_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const v1::AgentConfig& config,
+                                                      Backends backends) {
+  ASSIGN_OR_RETURN(auto state, state::StateStore::Open(config.state_dir()));
+  auto impl = std::make_unique<Impl>(config, std::move(backends), std::move(state));
+  RETURN_IF_ERROR(impl->Listen(config));
+  impl->Run();
+  return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Server::~Server() { Stop(absl::ZeroDuration()); }
+
+int Server::port() const { return impl_->port(); }
+
+void Server::Stop(absl::Duration grace) { impl_->Stop(grace); }
+
+}  // namespace hvagent

@@ -1,0 +1,63 @@
+#include "agent/service/image_service.h"
+
+#include <utility>
+#include <vector>
+
+#include "agent/service/import_call.h"
+#include "agent/service/paging.h"
+#include "agent/service/request_key.h"
+#include "agent/service/unary.h"
+#include "base/status_macros.h"
+
+namespace hvagent::service {
+
+ImageService::ImageService(WorkerPool& pool, operations::ImageCatalog& catalog,
+                           operations::OperationTable& table, state::RequestLog& requests)
+    : pool_(pool), catalog_(catalog), table_(table), requests_(requests) {}
+
+grpc::ServerReadReactor<v1::ImportImageRequest>* ImageService::Import(
+    grpc::CallbackServerContext* context, v1::Operation* response) {
+  return new ImportCall(context, response, pool_, catalog_, table_);
+}
+
+grpc::ServerUnaryReactor* ImageService::Get(grpc::CallbackServerContext* context,
+                                            const v1::GetImageRequest* request,
+                                            v1::Image* response) {
+  return AnswerOnPool<v1::Image>(context, pool_, response,
+                                 [this, request] { return catalog_.Get(request->id()); });
+}
+
+grpc::ServerUnaryReactor* ImageService::List(grpc::CallbackServerContext* context,
+                                             const v1::ListImagesRequest* request,
+                                             v1::ListImagesResponse* response) {
+  return AnswerOnPool<v1::ListImagesResponse>(
+      context, pool_, response, [this, request]() -> absl::StatusOr<v1::ListImagesResponse> {
+        const size_t size = PageSize(request->page_size());
+        ASSIGN_OR_RETURN(std::vector<v1::Image> images,
+                         catalog_.List(request->page_token(), size));
+        v1::ListImagesResponse page;
+        for (v1::Image& image : images) *page.add_images() = std::move(image);
+        if (images.size() == size) page.set_next_page_token(page.images().rbegin()->id());
+        return page;
+      });
+}
+
+grpc::ServerUnaryReactor* ImageService::Delete(grpc::CallbackServerContext* context,
+                                               const v1::DeleteImageRequest* request,
+                                               v1::DeleteImageResponse* response) {
+  return AnswerOnPool<v1::DeleteImageResponse>(context, pool_, response,
+                                               [this, request] { return DeleteOnce(*request); });
+}
+
+absl::StatusOr<v1::DeleteImageResponse> ImageService::DeleteOnce(
+    const v1::DeleteImageRequest& request) {
+  ASSIGN_OR_RETURN(const state::RequestKey key, KeyOf("ImageService.Delete", request));
+  ASSIGN_OR_RETURN(const bool answered, requests_.WasAnswered(key));
+  if (!answered) {
+    RETURN_IF_ERROR(catalog_.Delete(request.id()));
+    RETURN_IF_ERROR(requests_.Remember(key));
+  }
+  return v1::DeleteImageResponse();
+}
+
+}  // namespace hvagent::service

@@ -1,0 +1,79 @@
+#include "agent/service/import_call.h"
+
+#include <utility>
+
+#include "agent/service/grpc_status.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+
+namespace hvagent::service {
+namespace {
+
+constexpr char kOperationIdKey[] = "hvagent-operation-id";
+constexpr size_t kMaxChunkBytes = 1 << 20;
+
+}  // namespace
+
+ImportCall::ImportCall(grpc::CallbackServerContext* context, v1::Operation* response,
+                       WorkerPool& pool, operations::ImageCatalog& catalog,
+                       operations::OperationTable& table)
+    : context_(context), response_(response), pool_(pool), catalog_(catalog), table_(table) {
+  StartRead(&message_);
+}
+
+void ImportCall::OnReadDone(bool ok) {
+  const absl::Status queued = pool_.Submit([this, ok] { ok ? TakeMessage() : TakeEnd(); });
+  if (!queued.ok()) Fail(queued);
+}
+
+void ImportCall::OnDone() { delete this; }
+
+void ImportCall::TakeMessage() {
+  const absl::Status status = import_ == nullptr ? Begin() : TakeChunk();
+  if (!status.ok()) return Fail(status);
+  StartRead(&message_);
+}
+
+absl::Status ImportCall::Begin() {
+  if (!message_.has_header()) return InvalidField("header", "must be the first message");
+  ASSIGN_OR_RETURN(import_,
+                   operations::ImageImport::Begin(message_.header(), catalog_, table_));
+  // A client that stalls is woken by ending its call.
+  import_->operation().SetCancelCallback([this] { context_->TryCancel(); });
+  context_->AddInitialMetadata(kOperationIdKey, import_->operation_id());
+  StartSendInitialMetadata();
+  return absl::OkStatus();
+}
+
+absl::Status ImportCall::TakeChunk() {
+  if (!message_.has_chunk()) return InvalidField("chunk", "must be every message but the first");
+  if (message_.chunk().size() > kMaxChunkBytes) {
+    return InvalidField("chunk", "is larger than 1 MiB");
+  }
+  return import_->Write(message_.chunk());
+}
+
+// The stream was cut, cancelled, or has come to its proper end.
+void ImportCall::TakeEnd() {
+  if (import_ == nullptr) return Fail(InvalidField("header", "must be the first message"));
+  import_->operation().SetCancelCallback(nullptr);
+  if (context_->IsCancelled() || import_->operation().cancel_requested()) {
+    return Fail(absl::CancelledError("the import was cancelled; nothing of it is left"));
+  }
+  const std::string id = import_->operation_id();
+  const absl::StatusOr<v1::Image> image = import_->Finish();
+  if (!image.ok()) return Fail(image.status());
+  absl::StatusOr<v1::Operation> operation = table_.Get(id);
+  if (operation.ok()) *response_ = *std::move(operation);
+  Finish(ToGrpcStatus(operation.status()));
+}
+
+void ImportCall::Fail(const absl::Status& status) {
+  if (import_ != nullptr) {
+    import_->operation().SetCancelCallback(nullptr);
+    import_->Abort(status);
+  }
+  Finish(ToGrpcStatus(status));
+}
+
+}  // namespace hvagent::service

@@ -1,0 +1,95 @@
+#include "agent/service/node_health.h"
+
+#include <pthread.h>
+
+#include <optional>
+
+#include "base/error.h"
+#include "glog/logging.h"
+#include "google/protobuf/util/time_util.h"
+
+namespace hvagent::service {
+
+NodeHealth::NodeHealth(const hypervisor::Hypervisor& hypervisor, const block::BlockStore& block,
+                       const Clock& clock)
+    : hypervisor_(hypervisor), block_(block), clock_(clock) {}
+
+NodeHealth::~NodeHealth() { Stop(); }
+
+void NodeHealth::Update(Part& part, const absl::Status& status) {
+  if (!part.known || part.healthy != status.ok()) {
+    part.since = clock_.Now();
+    LOG_IF(WARNING, !status.ok()) << "node: " << part.type << " is false: " << status;
+    LOG_IF(INFO, status.ok()) << "node: " << part.type << " is true";
+  }
+  part.known = true;
+  part.healthy = status.ok();
+  part.reason = status.ok() ? part.reason_when_true
+                            : ErrorReason(status).value_or(
+                                  absl::StatusCodeToString(status.code()));
+  part.message = std::string(status.message());
+}
+
+bool NodeHealth::Look() {
+  const absl::Status libvirt = hypervisor_.Health();
+  const absl::Status ceph = block_.Health();
+  MutexLock lock(mutex_);
+  Update(libvirt_, libvirt);
+  Update(ceph_, ceph);
+  Update(ready_, libvirt.ok() ? ceph : libvirt);
+  return ready_.healthy;
+}
+
+std::vector<v1::Condition> NodeHealth::Conditions() {
+  Look();
+  std::vector<v1::Condition> conditions;
+  MutexLock lock(mutex_);
+  for (const Part* part : {&ready_, &libvirt_, &ceph_}) {
+    v1::Condition& condition = conditions.emplace_back();
+    condition.set_type(part->type);
+    condition.set_status(part->healthy ? v1::Condition::TRUE : v1::Condition::FALSE);
+    condition.set_reason(part->reason);
+    condition.set_message(part->message);
+    *condition.mutable_since() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
+        absl::ToUnixNanos(part->since));
+  }
+  return conditions;
+}
+
+void NodeHealth::Start(absl::Duration period, std::function<void(bool)> on_change,
+                       std::function<void()> on_connected) {
+  thread_ = std::thread([this, period, on_change = std::move(on_change),
+                         on_connected = std::move(on_connected)] {
+    pthread_setname_np(pthread_self(), "node-health");
+    Run(period, on_change, on_connected);
+  });
+}
+
+void NodeHealth::Run(absl::Duration period, const std::function<void(bool)>& on_change,
+                     const std::function<void()>& on_connected) {
+  std::optional<bool> told;
+  bool was_connected = false;
+  while (true) {
+    const bool ready = Look();
+    if (told != ready) on_change(ready);
+    told = ready;
+    const bool connected = block_.Health().ok();
+    if (connected && !was_connected) on_connected();
+    was_connected = connected;
+
+    MutexLock lock(mutex_);
+    if (!stopping_) stop_changed_.WaitFor(mutex_, period);
+    if (stopping_) return;
+  }
+}
+
+void NodeHealth::Stop() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    stop_changed_.SignalAll();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace hvagent::service

@@ -1,0 +1,69 @@
+// Whether the node can do its work: polls both backends' health, keeps since when each is as it
+// is, and tells gRPC's standard health service.
+#ifndef HVAGENT_AGENT_SERVICE_NODE_HEALTH_H_
+#define HVAGENT_AGENT_SERVICE_NODE_HEALTH_H_
+
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "agent/block/block_store.h"
+#include "agent/hypervisor/hypervisor.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "hvagent/v1/condition.pb.h"
+
+namespace hvagent::service {
+
+// Thread-safe.
+class NodeHealth {
+ public:
+  // Everything passed by reference outlives this object.
+  NodeHealth(const hypervisor::Hypervisor& hypervisor, const block::BlockStore& block,
+             const Clock& clock);
+  ~NodeHealth();
+
+  // READY, LIBVIRT_CONNECTED and CEPH_CONNECTED, as of now. Does not block.
+  std::vector<v1::Condition> Conditions();
+
+  // Polls every `period` on a thread and calls `on_change` with READY's value, at first and
+  // whenever it changes, until Stop. `on_connected` is called each time that Ceph becomes
+  // connected: what had to wait for it can go on.
+  void Start(absl::Duration period, std::function<void(bool ready)> on_change,
+             std::function<void()> on_connected);
+  void Stop();
+
+ private:
+  struct Part {
+    std::string type;
+    std::string reason_when_true;
+    bool healthy = false;
+    bool known = false;
+    std::string reason;
+    std::string message;
+    absl::Time since;
+  };
+  // Looks at both backends; returns whether all is well.
+  bool Look();
+  void Update(Part& part, const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Run(absl::Duration period, const std::function<void(bool)>& on_change,
+           const std::function<void()>& on_connected);
+
+  const hypervisor::Hypervisor& hypervisor_;
+  const block::BlockStore& block_;
+  const Clock& clock_;
+  Mutex mutex_;
+  CondVar stop_changed_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  Part ready_ ABSL_GUARDED_BY(mutex_) = {.type = "READY", .reason_when_true = "ALL_WELL"};
+  Part libvirt_ ABSL_GUARDED_BY(mutex_) = {.type = "LIBVIRT_CONNECTED",
+                                           .reason_when_true = "CONNECTED"};
+  Part ceph_ ABSL_GUARDED_BY(mutex_) = {.type = "CEPH_CONNECTED", .reason_when_true = "CONNECTED"};
+  std::thread thread_;
+};
+
+}  // namespace hvagent::service
+
+#endif  // HVAGENT_AGENT_SERVICE_NODE_HEALTH_H_

@@ -1,0 +1,95 @@
+#include "agent/service/node_service.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "agent/reconcile/monitors.h"
+#include "agent/service/unary.h"
+#include "base/status_macros.h"
+#include "base/version.h"
+
+namespace hvagent::service {
+namespace {
+
+constexpr size_t kPage = 500;
+
+std::string ToText(const domain_xml::MonitorHost& host) {
+  if (absl::StrContains(host.name, ':')) return absl::StrCat("[", host.name, "]:", host.port);
+  return absl::StrCat(host.name, ":", host.port);
+}
+
+}  // namespace
+
+NodeService::NodeService(WorkerPool& pool, std::string backend,
+                         const reconcile::VmWorkerOptions& options,
+                         hypervisor::Hypervisor& hypervisor, block::BlockStore& block,
+                         state::StateStore& state, NodeHealth& health)
+    : pool_(pool),
+      backend_(std::move(backend)),
+      options_(options),
+      hypervisor_(hypervisor),
+      block_(block),
+      state_(state),
+      health_(health) {}
+
+grpc::ServerUnaryReactor* NodeService::GetNode(grpc::CallbackServerContext* context,
+                                               const v1::GetNodeRequest* request,
+                                               v1::Node* response) {
+  (void)request;  // empty
+  return AnswerOnPool<v1::Node>(context, pool_, response, [this] { return Describe(); });
+}
+
+absl::StatusOr<v1::Node> NodeService::Describe() {
+  v1::Node node;
+  node.set_name(options_.node_name);
+  node.set_backend(backend_);
+  node.mutable_versions()->set_agent(kVersion);
+  DescribeHost(node);
+  DescribeCluster(node);
+  RETURN_IF_ERROR(CountVms(*node.mutable_capacity()));
+  for (v1::Condition& condition : health_.Conditions()) {
+    *node.add_conditions() = std::move(condition);
+  }
+  return node;
+}
+
+// Both describe what answers; what does not is left out, and a condition says why.
+void NodeService::DescribeHost(v1::Node& node) {
+  const auto host = hypervisor_.GetHost();
+  if (!host.ok()) return;
+  node.set_domain_type(host->kvm ? "kvm" : "qemu");
+  node.mutable_versions()->set_libvirt(host->libvirt_version);
+  node.mutable_versions()->set_hypervisor(host->hypervisor_version);
+  node.mutable_capacity()->set_cpus(host->cpus);
+  node.mutable_capacity()->set_memory_mib(host->memory_mib);
+}
+
+void NodeService::DescribeCluster(v1::Node& node) {
+  const auto cluster = block_.GetCluster();
+  if (!cluster.ok()) return;
+  node.mutable_versions()->set_librbd(cluster->library_version);
+  node.mutable_ceph()->set_fsid(cluster->fsid);
+  for (const auto& host :
+       reconcile::GuestMonitors(cluster->monitors, options_.prefer_v1_monitors)) {
+    node.mutable_ceph()->add_monitors(ToText(host));
+  }
+}
+
+absl::Status NodeService::CountVms(v1::Node::Capacity& capacity) {
+  Uuid after;
+  while (true) {
+    ASSIGN_OR_RETURN(const std::vector<state::VmRecord> vms, state_.ListVms(after, kPage));
+    for (const state::VmRecord& vm : vms) {
+      capacity.set_vms(capacity.vms() + 1);
+      if (vm.spec.power_state() == v1::STOPPED) continue;
+      capacity.set_vcpus_of_vms(capacity.vcpus_of_vms() + vm.spec.vcpus());
+      capacity.set_memory_mib_of_vms(capacity.memory_mib_of_vms() + vm.spec.memory_mib());
+    }
+    if (vms.size() < kPage) return absl::OkStatus();
+    after = vms.back().uuid;
+  }
+}
+
+}  // namespace hvagent::service

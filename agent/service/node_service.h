@@ -1,0 +1,44 @@
+// NodeService: see proto/hvagent/v1/node_service.proto.
+#ifndef HVAGENT_AGENT_SERVICE_NODE_SERVICE_H_
+#define HVAGENT_AGENT_SERVICE_NODE_SERVICE_H_
+
+#include <string>
+
+#include "agent/block/block_store.h"
+#include "agent/hypervisor/hypervisor.h"
+#include "agent/reconcile/vm_worker.h"
+#include "agent/service/node_health.h"
+#include "agent/state/state_store.h"
+#include "base/worker_pool.h"
+#include "hvagent/v1/node_service.grpc.pb.h"
+
+namespace hvagent::service {
+
+// Thread-safe. Everything passed by reference outlives the service.
+class NodeService final : public v1::NodeService::CallbackService {
+ public:
+  NodeService(WorkerPool& pool, std::string backend, const reconcile::VmWorkerOptions& options,
+              hypervisor::Hypervisor& hypervisor, block::BlockStore& block,
+              state::StateStore& state, NodeHealth& health);
+
+  grpc::ServerUnaryReactor* GetNode(grpc::CallbackServerContext* context,
+                                    const v1::GetNodeRequest* request, v1::Node* response) override;
+
+ private:
+  absl::StatusOr<v1::Node> Describe();
+  void DescribeHost(v1::Node& node);
+  void DescribeCluster(v1::Node& node);
+  absl::Status CountVms(v1::Node::Capacity& capacity);
+
+  WorkerPool& pool_;
+  const std::string backend_;
+  const reconcile::VmWorkerOptions& options_;
+  hypervisor::Hypervisor& hypervisor_;
+  block::BlockStore& block_;
+  state::StateStore& state_;
+  NodeHealth& health_;
+};
+
+}  // namespace hvagent::service
+
+#endif  // HVAGENT_AGENT_SERVICE_NODE_SERVICE_H_

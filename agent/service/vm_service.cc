@@ -1,0 +1,212 @@
+#include "agent/service/vm_service.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "agent/service/paging.h"
+#include "agent/service/request_key.h"
+#include "agent/service/unary.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+#include "domain_xml/domain_xml.h"
+#include "domain_xml/vm_spec.h"
+
+namespace hvagent::service {
+namespace {
+
+using state::RequestKey;
+using state::VmRecord;
+using Target = SettleCall::Target;
+
+Target TargetOf(const VmRecord& vm, bool wait) {
+  return {.uuid = vm.uuid, .generation = vm.generation, .wait = wait};
+}
+
+}  // namespace
+
+VmService::VmService(const SettleContext& settle, reconcile::DesiredVms& vms,
+                     reconcile::VmWorker& worker, hypervisor::Hypervisor& hypervisor,
+                     state::StateStore& state, state::RequestLog& requests, VmView& view)
+    : settle_(settle),
+      vms_(vms),
+      worker_(worker),
+      hypervisor_(hypervisor),
+      state_(state),
+      requests_(requests),
+      view_(view) {}
+
+absl::Status VmService::CheckNode(const v1::VmSpec& spec) const {
+  const std::string& here = worker_.options().node_name;
+  if (spec.node().empty() || spec.node() == here) return absl::OkStatus();
+  return InvalidField("spec.node",
+                      absl::StrCat("the VM is meant for \"", spec.node(), "\", and this is \"",
+                                   here, "\": send it to that node's agent"));
+}
+
+absl::Status VmService::Show(const std::string& id, v1::Vm* shown) {
+  ASSIGN_OR_RETURN(const VmRecord vm, vms_.Find(id));
+  *shown = view_.Show(vm);
+  return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* VmService::Create(grpc::CallbackServerContext* context,
+                                            const v1::CreateVmRequest* request,
+                                            v1::Vm* response) {
+  return SettleCall::Start(
+      context, settle_,
+      [this, request]() -> absl::StatusOr<Target> {
+        RETURN_IF_ERROR(PrefixField(domain_xml::ValidateVmSpec(request->spec()), "spec"));
+        RETURN_IF_ERROR(CheckNode(request->spec()));
+        ASSIGN_OR_RETURN(const RequestKey key, KeyOf("VmService.Create", *request));
+        ASSIGN_OR_RETURN(const VmRecord vm, vms_.Create(request->spec(), key));
+        return TargetOf(vm, request->wait());
+      },
+      [this, request, response] { return Show(request->spec().uuid(), response); });
+}
+
+grpc::ServerUnaryReactor* VmService::Apply(grpc::CallbackServerContext* context,
+                                           const v1::ApplyVmRequest* request,
+                                           v1::ApplyVmResponse* response) {
+  if (request->dry_run()) {
+    return AnswerOnPool<v1::ApplyVmResponse>(context, settle_.pool, response,
+                                             [this, request] { return DryRun(*request); });
+  }
+  return SettleCall::Start(
+      context, settle_,
+      [this, request]() -> absl::StatusOr<Target> {
+        RETURN_IF_ERROR(PrefixField(domain_xml::ValidateVmSpec(request->spec()), "spec"));
+        RETURN_IF_ERROR(CheckNode(request->spec()));
+        ASSIGN_OR_RETURN(const RequestKey key, KeyOf("VmService.Apply", *request));
+        ASSIGN_OR_RETURN(const VmRecord vm, vms_.Apply(request->spec(), key));
+        return TargetOf(vm, request->wait());
+      },
+      [this, request, response] { return Show(request->spec().uuid(), response->mutable_vm()); });
+}
+
+absl::StatusOr<v1::ApplyVmResponse> VmService::DryRun(const v1::ApplyVmRequest& request) {
+  RETURN_IF_ERROR(PrefixField(domain_xml::ValidateVmSpec(request.spec()), "spec"));
+  RETURN_IF_ERROR(CheckNode(request.spec()));
+  ASSIGN_OR_RETURN(const auto actions, vms_.DryRun(request.spec()));
+  v1::ApplyVmResponse response;
+  *response.mutable_vm()->mutable_spec() = domain_xml::Normalize(request.spec());
+  for (const reconcile::Action& action : actions) {
+    v1::PlannedAction* planned = response.add_actions();
+    planned->set_action(std::string(reconcile::ActionName(action.kind)));
+    planned->set_reason(action.reason);
+  }
+  return response;
+}
+
+grpc::ServerUnaryReactor* VmService::Get(grpc::CallbackServerContext* context,
+                                         const v1::GetVmRequest* request, v1::Vm* response) {
+  return AnswerOnPool<v1::Vm>(context, settle_.pool, response,
+                              [this, request]() -> absl::StatusOr<v1::Vm> {
+                                ASSIGN_OR_RETURN(const VmRecord vm, vms_.Find(request->id()));
+                                return view_.Show(vm);
+                              });
+}
+
+grpc::ServerUnaryReactor* VmService::List(grpc::CallbackServerContext* context,
+                                          const v1::ListVmsRequest* request,
+                                          v1::ListVmsResponse* response) {
+  return AnswerOnPool<v1::ListVmsResponse>(context, settle_.pool, response,
+                                           [this, request] { return ListPage(*request); });
+}
+
+absl::StatusOr<v1::ListVmsResponse> VmService::ListPage(const v1::ListVmsRequest& request) {
+  Uuid after;
+  if (!request.page_token().empty()) {
+    const auto token = Uuid::Parse(request.page_token());
+    if (!token.ok()) return InvalidField("page_token", "is not one that List returned");
+    after = *token;
+  }
+  const size_t size = PageSize(request.page_size());
+  ASSIGN_OR_RETURN(const std::vector<VmRecord> vms, state_.ListVms(after, size));
+  v1::ListVmsResponse response;
+  for (v1::Vm& vm : view_.ShowAll(vms)) *response.add_vms() = std::move(vm);
+  if (vms.size() == size) response.set_next_page_token(vms.back().uuid.ToString());
+  return response;
+}
+
+grpc::ServerUnaryReactor* VmService::Start(grpc::CallbackServerContext* context,
+                                           const v1::StartVmRequest* request, v1::Vm* response) {
+  return SettleCall::Start(
+      context, settle_,
+      [this, request]() -> absl::StatusOr<Target> {
+        ASSIGN_OR_RETURN(const RequestKey key, KeyOf("VmService.Start", *request));
+        ASSIGN_OR_RETURN(const VmRecord vm,
+                         vms_.SetPower(request->id(), v1::RUNNING, /*force=*/false, key));
+        return TargetOf(vm, request->wait());
+      },
+      [this, request, response] { return Show(request->id(), response); });
+}
+
+grpc::ServerUnaryReactor* VmService::Stop(grpc::CallbackServerContext* context,
+                                          const v1::StopVmRequest* request, v1::Vm* response) {
+  return SettleCall::Start(
+      context, settle_,
+      [this, request]() -> absl::StatusOr<Target> {
+        ASSIGN_OR_RETURN(const RequestKey key, KeyOf("VmService.Stop", *request));
+        ASSIGN_OR_RETURN(const VmRecord vm,
+                         vms_.SetPower(request->id(), v1::STOPPED, request->force(), key));
+        return TargetOf(vm, request->wait());
+      },
+      [this, request, response] { return Show(request->id(), response); });
+}
+
+grpc::ServerUnaryReactor* VmService::Reboot(grpc::CallbackServerContext* context,
+                                            const v1::RebootVmRequest* request,
+                                            v1::Vm* response) {
+  return AnswerOnPool<v1::Vm>(context, settle_.pool, response,
+                              [this, request] { return RebootNow(*request); });
+}
+
+// Not a change of what the VM shall be, so it goes straight to the guest.
+absl::StatusOr<v1::Vm> VmService::RebootNow(const v1::RebootVmRequest& request) {
+  ASSIGN_OR_RETURN(const VmRecord vm, vms_.Find(request.id()));
+  ASSIGN_OR_RETURN(const reconcile::ObservedVm observed, worker_.Observe(vm));
+  if (!observed.domain.has_value() || !observed.domain_is_ours) {
+    return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING",
+                 absl::StrCat("VM ", vm.uuid.ToString(), " (", vm.spec.name(),
+                              ") has no domain on this node to reboot"));
+  }
+  ASSIGN_OR_RETURN(const RequestKey key, KeyOf("VmService.Reboot", request));
+  ASSIGN_OR_RETURN(const bool answered, requests_.WasAnswered(key));
+  if (!answered) {
+    RETURN_IF_ERROR(hypervisor_.RebootDomain(vm.uuid, request.force()));
+    RETURN_IF_ERROR(requests_.Remember(key));
+  }
+  return view_.Show(vm);
+}
+
+grpc::ServerUnaryReactor* VmService::Delete(grpc::CallbackServerContext* context,
+                                            const v1::DeleteVmRequest* request,
+                                            v1::DeleteVmResponse* response) {
+  (void)response;  // empty
+  return SettleCall::Start(
+      context, settle_,
+      [this, request]() -> absl::StatusOr<Target> {
+        ASSIGN_OR_RETURN(const RequestKey key, KeyOf("VmService.Delete", *request));
+        const absl::StatusOr<VmRecord> vm = vms_.Delete(request->id(), key);
+        if (ErrorReason(vm.status()) == "ALREADY_DELETED") return Target{};
+        if (!vm.ok()) return vm.status();
+        return TargetOf(*vm, request->wait());
+      },
+      [] { return absl::OkStatus(); });
+}
+
+grpc::ServerUnaryReactor* VmService::RenderXml(grpc::CallbackServerContext* context,
+                                               const v1::RenderXmlRequest* request,
+                                               v1::RenderXmlResponse* response) {
+  return AnswerOnPool<v1::RenderXmlResponse>(
+      context, settle_.pool, response, [this, request]() -> absl::StatusOr<v1::RenderXmlResponse> {
+        RETURN_IF_ERROR(PrefixField(domain_xml::ValidateVmSpec(request->spec()), "spec"));
+        ASSIGN_OR_RETURN(const auto spec, worker_.Resolve(request->spec(), /*generation=*/0));
+        v1::RenderXmlResponse rendered;
+        ASSIGN_OR_RETURN(*rendered.mutable_xml(), domain_xml::Render(spec));
+        return rendered;
+      });
+}
+
+}  // namespace hvagent::service
