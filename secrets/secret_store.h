@@ -40,16 +40,16 @@ class SecretStore {
   virtual absl::StatusOr<std::vector<SecretRecord>> List() = 0;
 
   // Makes the record, without a value; the same record again changes nothing, its value stays.
-  // Errors: ALREADY_EXISTS (SECRET_CONFLICT) when the usage belongs to another UUID, or the UUID
-  // has another usage: libvirt can change neither.
+  // Errors: ALREADY_EXISTS (SECRET_CONFLICT) when the usage belongs to another UUID, the UUID has
+  // another usage, or a private secret would become readable: libvirt can change none of these.
   virtual absl::Status Define(const SecretRecord& record) = 0;
 
-  // Sets or replaces the value: the raw key, not base64. Idempotent.
+  // Sets or replaces the value: the raw key, not base64. An empty one is none. Idempotent.
   // Errors: NOT_FOUND (SECRET_NOT_FOUND).
   virtual absl::Status SetValue(const Uuid& uuid, const SecretBytes& value) = 0;
 
   // Errors: NOT_FOUND with reason SECRET_NOT_FOUND (no such secret) or SECRET_HAS_NO_VALUE;
-  // PERMISSION_DENIED for a private one that has a value, or may have.
+  // PERMISSION_DENIED (SECRET_IS_PRIVATE) for a private one that has a value, or may have.
   virtual absl::StatusOr<SecretBytes> GetValue(const Uuid& uuid) = 0;
 
   // Errors: NOT_FOUND (SECRET_NOT_FOUND).

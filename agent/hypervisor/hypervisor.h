@@ -3,7 +3,8 @@
 //
 // Thread-safe. Every call blocks, for at most the implementation's configured deadline; none may
 // be made from a gRPC thread. A lost connection is made again in the background.
-// Errors of every call: UNAVAILABLE (LIBVIRT_UNAVAILABLE: not connected now, nothing was done),
+// Errors of every call: UNAVAILABLE (LIBVIRT_UNAVAILABLE: not connected now, nothing was done;
+// LIBVIRT_CONNECTION_LOST: the connection ended during the call, the outcome is unknown, so look),
 // DEADLINE_EXCEEDED (LIBVIRT_TIMEOUT: no answer in time; the outcome is unknown, so look), and
 // NOT_FOUND (DOMAIN_NOT_FOUND) where a domain is named. The raw libvirt code is a payload.
 #ifndef HVAGENT_AGENT_HYPERVISOR_HYPERVISOR_H_
@@ -24,9 +25,9 @@ namespace hvagent::hypervisor {
 
 enum class DomainState {
   kRunning,  // also blocked on a resource, and while it shuts down
-  kPaused,
+  kPaused,   // also suspended to memory by the guest
   kShutOff,
-  kCrashed,
+  kCrashed,  // does not run, since its QEMU died or the guest crashed
 };
 
 struct DomainInfo {
@@ -60,7 +61,8 @@ class Hypervisor {
 
   virtual absl::StatusOr<HostInfo> GetHost() = 0;
 
-  // Every domain of the node, ours and foreign, running or not; one call to libvirt.
+  // Every domain of the node, ours and foreign, running or not, in no order; as many calls to
+  // libvirt for one domain as for a thousand.
   virtual absl::StatusOr<std::vector<DomainInfo>> ListDomains() = 0;
 
   // One domain by UUID or by name.
@@ -85,7 +87,8 @@ class Hypervisor {
   // that does not run is left alone.
   virtual absl::Status ShutdownDomain(const Uuid& uuid) = 0;
 
-  // Asks the guest to reboot; `force` resets it. Errors: FAILED_PRECONDITION (not running).
+  // Asks the guest to reboot; `force` resets it.
+  // Errors: FAILED_PRECONDITION (DOMAIN_NOT_RUNNING).
   virtual absl::Status RebootDomain(const Uuid& uuid, bool force) = 0;
 
   // Cuts the power of a running guest; a domain that does not run is left alone. Idempotent.
@@ -96,7 +99,8 @@ class Hypervisor {
   virtual absl::Status UndefineDomain(const Uuid& uuid) = 0;
 
   // Sets the one listener, called from a thread of the implementation's; it must not block and
-  // not call back in. nullptr removes it; when that returns, no call is under way.
+  // not call back in. nullptr removes it; when that returns, no call is under way. Notices may be
+  // merged, and those from before the first listener come to it as one "look at all".
   virtual void SetListener(DomainListener listener) = 0;
 };
 

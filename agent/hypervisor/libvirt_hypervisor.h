@@ -1,0 +1,41 @@
+// The hypervisor seam over libvirt: QEMU in production, any driver with domains in tests.
+//
+// It looks before it acts and again after a failure: what state a domain is in is never concluded
+// from an error code, which differs between drivers.
+#ifndef HVAGENT_AGENT_HYPERVISOR_LIBVIRT_HYPERVISOR_H_
+#define HVAGENT_AGENT_HYPERVISOR_LIBVIRT_HYPERVISOR_H_
+
+#include <string>
+#include <vector>
+
+#include "agent/hypervisor/hypervisor.h"
+#include "agent/hypervisor/libvirt_connection.h"
+
+namespace hvagent::hypervisor {
+
+class LibvirtHypervisor final : public Hypervisor {
+ public:
+  // `connection` outlives this, and its one listener is this one's.
+  explicit LibvirtHypervisor(LibvirtConnection* connection) : connection_(connection) {}
+
+  absl::Status Health() const override;
+  absl::StatusOr<HostInfo> GetHost() override;
+  absl::StatusOr<std::vector<DomainInfo>> ListDomains() override;
+  absl::StatusOr<DomainInfo> GetDomain(const Uuid& uuid) override;
+  absl::StatusOr<DomainInfo> GetDomainByName(absl::string_view name) override;
+  absl::StatusOr<std::string> GetDomainXml(const Uuid& uuid) override;
+  absl::Status DefineDomain(absl::string_view xml) override;
+  absl::Status StartDomain(const Uuid& uuid) override;
+  absl::Status ShutdownDomain(const Uuid& uuid) override;
+  absl::Status RebootDomain(const Uuid& uuid, bool force) override;
+  absl::Status DestroyDomain(const Uuid& uuid) override;
+  absl::Status UndefineDomain(const Uuid& uuid) override;
+  void SetListener(DomainListener listener) override;
+
+ private:
+  LibvirtConnection* const connection_;
+};
+
+}  // namespace hvagent::hypervisor
+
+#endif  // HVAGENT_AGENT_HYPERVISOR_LIBVIRT_HYPERVISOR_H_

@@ -1,0 +1,143 @@
+#include "agent/hypervisor/libvirt_session.h"
+
+#include <libvirt/virterror.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/hypervisor/libvirt_error.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+
+namespace hvagent::hypervisor {
+namespace {
+
+using Callbacks = LibvirtSession::Callbacks;
+
+// What libvirt carries for us as user data: one reference to the callbacks for each registration.
+using CallbacksRef = std::shared_ptr<const Callbacks>;
+
+void FreeRef(void* opaque) noexcept { delete static_cast<CallbacksRef*>(opaque); }
+
+void Notify(virDomainPtr domain, void* opaque) {
+  Uuid::Bytes uuid;
+  if (virDomainGetUUID(domain, uuid.data()) != 0) return;
+  (*static_cast<CallbacksRef*>(opaque))->domain_changed(Uuid(uuid));
+}
+
+void OnLifecycle(virConnectPtr /*connection*/, virDomainPtr domain, int /*event*/, int /*detail*/,
+                 void* opaque) noexcept {
+  Notify(domain, opaque);
+}
+
+void OnReboot(virConnectPtr /*connection*/, virDomainPtr domain, void* opaque) noexcept {
+  Notify(domain, opaque);
+}
+
+void OnIoError(virConnectPtr /*connection*/, virDomainPtr domain, const char* /*source*/,
+               const char* /*device*/, int /*action*/, void* opaque) noexcept {
+  Notify(domain, opaque);
+}
+
+void OnDeviceChange(virConnectPtr /*connection*/, virDomainPtr domain, const char* /*device*/,
+                    void* opaque) noexcept {
+  Notify(domain, opaque);
+}
+
+void OnClosed(virConnectPtr /*connection*/, int reason, void* opaque) noexcept {
+  absl::string_view text = "it failed";
+  if (reason == VIR_CONNECT_CLOSE_REASON_EOF) text = "libvirtd closed it";
+  if (reason == VIR_CONNECT_CLOSE_REASON_KEEPALIVE) text = "libvirtd did not answer keepalives";
+  if (reason == VIR_CONNECT_CLOSE_REASON_CLIENT) text = "it was closed here";
+  (*static_cast<CallbacksRef*>(opaque))->closed(text);
+}
+
+// libvirt takes each kind of event's callback as one general type. Through void (*)(), since that
+// is the conversion between function types that compilers let pass.
+template <typename Callback>
+virConnectDomainEventGenericCallback Generic(Callback* callback) {
+  return reinterpret_cast<virConnectDomainEventGenericCallback>(
+      reinterpret_cast<void (*)()>(callback));
+}
+
+// Drivers that run in this process lack what only a connection to a daemon needs.
+bool IsUnsupported(const absl::Status& status) {
+  return RawCode(status, "libvirt") == VIR_ERR_NO_SUPPORT;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LibvirtSession>> LibvirtSession::Open(
+    const std::string& uri, absl::Duration keepalive_interval, unsigned int keepalive_count,
+    Callbacks callbacks) {
+  VirConnect connection(virConnectOpen(uri.c_str()));
+  if (connection == nullptr) {
+    absl::Status status = LibvirtError(absl::StrCat("cannot connect to libvirt at ", uri));
+    if (status.code() == absl::StatusCode::kPermissionDenied ||
+        status.code() == absl::StatusCode::kUnauthenticated) {
+      return status;
+    }
+    // Whatever libvirt calls it, libvirtd cannot be reached now.
+    absl::Status unavailable =
+        Error(absl::StatusCode::kUnavailable, "LIBVIRT_UNAVAILABLE", status.message());
+    if (const auto code = RawCode(status, "libvirt")) SetRawCode(unavailable, "libvirt", *code);
+    return unavailable;
+  }
+  std::unique_ptr<LibvirtSession> session(new LibvirtSession(std::move(connection)));
+  RETURN_IF_ERROR(session->SetKeepAlive(keepalive_interval, keepalive_count));
+  RETURN_IF_ERROR(session->RegisterCallbacks(std::move(callbacks)));
+  return session;
+}
+
+absl::Status LibvirtSession::SetKeepAlive(absl::Duration interval, unsigned int count) {
+  const int seconds = std::max(1, static_cast<int>(absl::ToInt64Seconds(interval)));
+  if (virConnectSetKeepAlive(connection_.get(), seconds, count) >= 0) return absl::OkStatus();
+  absl::Status status = LibvirtError("cannot set libvirt's keepalive");
+  return IsUnsupported(status) ? absl::OkStatus() : status;
+}
+
+absl::Status LibvirtSession::RegisterCallbacks(Callbacks callbacks) {
+  const CallbacksRef shared = std::make_shared<const Callbacks>(std::move(callbacks));
+
+  auto* close_ref = new CallbacksRef(shared);
+  if (virConnectRegisterCloseCallback(connection_.get(), OnClosed, close_ref, FreeRef) == 0) {
+    close_callback_registered_ = true;
+  } else {
+    absl::Status status = LibvirtError("cannot watch the connection to libvirt");
+    FreeRef(close_ref);
+    if (!IsUnsupported(status)) return status;
+  }
+
+  const std::pair<int, virConnectDomainEventGenericCallback> kEvents[] = {
+      {VIR_DOMAIN_EVENT_ID_LIFECYCLE, Generic(OnLifecycle)},
+      {VIR_DOMAIN_EVENT_ID_REBOOT, Generic(OnReboot)},
+      {VIR_DOMAIN_EVENT_ID_IO_ERROR, Generic(OnIoError)},
+      {VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, Generic(OnDeviceChange)},
+      {VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, Generic(OnDeviceChange)},
+  };
+  for (const auto& [event, callback] : kEvents) {
+    auto* event_ref = new CallbacksRef(shared);
+    const int id = virConnectDomainEventRegisterAny(connection_.get(), nullptr, event, callback,
+                                                    event_ref, FreeRef);
+    if (id >= 0) {
+      event_callbacks_.push_back(id);
+      continue;
+    }
+    absl::Status status = LibvirtError("cannot watch libvirt's domains");
+    FreeRef(event_ref);
+    if (!IsUnsupported(status)) return status;
+  }
+  return absl::OkStatus();
+}
+
+LibvirtSession::~LibvirtSession() {
+  // Each registered callback holds a reference to the connection, which would keep it open.
+  for (const int id : event_callbacks_) virConnectDomainEventDeregisterAny(connection_.get(), id);
+  if (close_callback_registered_) virConnectUnregisterCloseCallback(connection_.get(), OnClosed);
+}
+
+bool LibvirtSession::IsAlive() const { return virConnectIsAlive(connection_.get()) == 1; }
+
+}  // namespace hvagent::hypervisor

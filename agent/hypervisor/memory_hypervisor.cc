@@ -1,0 +1,219 @@
+#include "agent/hypervisor/memory_hypervisor.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+#include "domain_xml/domain_xml.h"
+
+namespace hvagent::hypervisor {
+namespace {
+
+absl::Status NotFound(absl::string_view what) {
+  return Error(absl::StatusCode::kNotFound, "DOMAIN_NOT_FOUND",
+               absl::StrCat("there is no domain ", what));
+}
+
+absl::Status NameTaken(const DomainInfo& owner) {
+  return Error(absl::StatusCode::kAlreadyExists, "DOMAIN_NAME_TAKEN",
+               absl::StrCat("domain ", owner.name, " has UUID ", owner.uuid.ToString(),
+                            "; choose another name and UUID, or remove that domain"));
+}
+
+}  // namespace
+
+MemoryHypervisor::MemoryHypervisor(HostInfo host, MemoryFaults* faults,
+                                   const MemorySecretStore* secrets)
+    : host_(std::move(host)), faults_(faults), secrets_(secrets) {}
+
+void MemoryHypervisor::SetDiskOpener(DiskOpener opener) {
+  MutexLock lock(mutex_);
+  disk_opener_ = std::move(opener);
+}
+
+absl::Status MemoryHypervisor::Health() const { return faults_->Health(); }
+
+absl::StatusOr<HostInfo> MemoryHypervisor::GetHost() {
+  return faults_->Run([this]() -> absl::StatusOr<HostInfo> { return host_; });
+}
+
+absl::StatusOr<std::vector<DomainInfo>> MemoryHypervisor::ListDomains() {
+  return faults_->Run([this]() -> absl::StatusOr<std::vector<DomainInfo>> {
+    MutexLock lock(mutex_);
+    std::vector<DomainInfo> infos;
+    for (const auto& [uuid, domain] : domains_) infos.push_back(domain.info);
+    return infos;
+  });
+}
+
+absl::StatusOr<DomainInfo> MemoryHypervisor::GetDomain(const Uuid& uuid) {
+  return faults_->Run([&]() -> absl::StatusOr<DomainInfo> {
+    MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(const auto domain, Find(uuid));
+    return domain->second.info;
+  });
+}
+
+absl::StatusOr<DomainInfo> MemoryHypervisor::GetDomainByName(absl::string_view name) {
+  return faults_->Run([&]() -> absl::StatusOr<DomainInfo> {
+    MutexLock lock(mutex_);
+    for (const auto& [uuid, domain] : domains_) {
+      if (domain.info.name == name) return domain.info;
+    }
+    return NotFound(name);
+  });
+}
+
+absl::StatusOr<std::string> MemoryHypervisor::GetDomainXml(const Uuid& uuid) {
+  return faults_->Run([&]() -> absl::StatusOr<std::string> {
+    MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(const auto domain, Find(uuid));
+    return domain->second.IsActive() ? domain->second.live_xml : domain->second.xml;
+  });
+}
+
+absl::Status MemoryHypervisor::DefineDomain(absl::string_view xml) {
+  return faults_->Run([&] { return Define(xml); });
+}
+
+absl::Status MemoryHypervisor::Define(absl::string_view xml) {
+  ASSIGN_OR_RETURN(const domain_xml::DomainSpec spec, domain_xml::Parse(xml));
+  MutexLock lock(mutex_);
+  for (const auto& [uuid, domain] : domains_) {
+    if ((uuid == spec.uuid) != (domain.info.name == spec.name)) return NameTaken(domain.info);
+  }
+  Domain& domain = domains_[spec.uuid];
+  domain.info.uuid = spec.uuid;
+  domain.info.name = spec.name;
+  domain.info.persistent = true;
+  domain.xml = std::string(xml);
+  events_.Post(spec.uuid);
+  return absl::OkStatus();
+}
+
+absl::Status MemoryHypervisor::StartDomain(const Uuid& uuid) {
+  return faults_->Run([&] { return Start(uuid); });
+}
+
+absl::Status MemoryHypervisor::Start(const Uuid& uuid) {
+  MutexLock lock(mutex_);
+  ASSIGN_OR_RETURN(const auto found, Find(uuid));
+  Domain& domain = found->second;
+  if (domain.IsActive()) return absl::OkStatus();
+  if (absl::Status status = CheckDisks(domain); !status.ok()) {
+    return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_START_FAILED",
+                 absl::StrCat("cannot start domain ", domain.info.name, ": ", status.message()));
+  }
+  domain.live_xml = domain.xml;
+  domain.info.state = DomainState::kRunning;
+  events_.Post(uuid);
+  return absl::OkStatus();
+}
+
+// What libvirt and QEMU need of each disk before the guest runs.
+absl::Status MemoryHypervisor::CheckDisks(const Domain& domain) const {
+  const auto spec = domain_xml::Parse(domain.xml);
+  if (!spec.ok()) return absl::OkStatus();  // a foreign domain: its disks are not ours to judge
+  for (const domain_xml::RbdDisk& disk : spec->disks) {
+    if (disk.auth.has_value()) RETURN_IF_ERROR(secrets_->CheckUsable(disk.auth->secret_uuid));
+    if (disk_opener_) {
+      RETURN_IF_ERROR(disk_opener_(disk.pool, disk.rados_namespace, disk.image));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MemoryHypervisor::ShutdownDomain(const Uuid& uuid) {
+  return faults_->Run([&]() -> absl::Status {
+    MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(const auto domain, Find(uuid));
+    if (domain->second.IsActive() && !domain->second.ignores_power_button) {
+      Stop(domain, DomainState::kShutOff);
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::Status MemoryHypervisor::RebootDomain(const Uuid& uuid, bool /*force*/) {
+  return faults_->Run([&]() -> absl::Status {
+    MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(const auto domain, Find(uuid));
+    if (!domain->second.IsActive()) {
+      return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING",
+                   absl::StrCat("cannot reboot domain ", domain->second.info.name,
+                                ": it does not run; start it"));
+    }
+    events_.Post(uuid);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status MemoryHypervisor::DestroyDomain(const Uuid& uuid) {
+  return faults_->Run([&]() -> absl::Status {
+    MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(const auto domain, Find(uuid));
+    if (domain->second.IsActive()) Stop(domain, DomainState::kShutOff);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status MemoryHypervisor::UndefineDomain(const Uuid& uuid) {
+  return faults_->Run([&]() -> absl::Status {
+    MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(const auto domain, Find(uuid));
+    if (domain->second.IsActive()) {
+      return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_RUNNING",
+                   absl::StrCat("cannot undefine domain ", domain->second.info.name,
+                                ": it runs; stop it first"));
+    }
+    domains_.erase(domain);
+    events_.Post(uuid);
+    return absl::OkStatus();
+  });
+}
+
+void MemoryHypervisor::SetListener(DomainListener listener) {
+  events_.SetListener(std::move(listener));
+}
+
+void MemoryHypervisor::SetHealth(absl::Status health) {
+  const bool well = health.ok();
+  faults_->SetHealth(std::move(health));
+  if (well) events_.Post(std::nullopt);
+}
+
+void MemoryHypervisor::AddForeignDomain(DomainInfo info, std::string xml) {
+  const Uuid uuid = info.uuid;
+  MutexLock lock(mutex_);
+  domains_[uuid] = {.info = std::move(info), .xml = xml, .live_xml = xml};
+  events_.Post(uuid);
+}
+
+void MemoryHypervisor::SetIgnoresPowerButton(const Uuid& uuid, bool ignores) {
+  MutexLock lock(mutex_);
+  if (const auto domain = domains_.find(uuid); domain != domains_.end()) {
+    domain->second.ignores_power_button = ignores;
+  }
+}
+
+void MemoryHypervisor::CrashDomain(const Uuid& uuid) {
+  MutexLock lock(mutex_);
+  const auto domain = domains_.find(uuid);
+  if (domain != domains_.end() && domain->second.IsActive()) Stop(domain, DomainState::kCrashed);
+}
+
+absl::StatusOr<MemoryHypervisor::Domains::iterator> MemoryHypervisor::Find(const Uuid& uuid) {
+  const auto domain = domains_.find(uuid);
+  if (domain == domains_.end()) return NotFound(uuid.ToString());
+  return domain;
+}
+
+void MemoryHypervisor::Stop(Domains::iterator domain, DomainState state) {
+  events_.Post(domain->first);
+  domain->second.info.state = state;
+  domain->second.live_xml.clear();
+  if (!domain->second.info.persistent) domains_.erase(domain);
+}
+
+}  // namespace hvagent::hypervisor

@@ -1,0 +1,92 @@
+// The hypervisor seam in memory, with the semantics of libvirt's: for `agentd --backend=memory`
+// and for tests. Guests obey the power button at once unless told otherwise.
+//
+// Domains that are defined through the seam must be our own (domain_xml::Parse reads them);
+// foreign ones are put there by AddForeignDomain, and may be any XML.
+//
+// Thread-safe. Nothing blocks, but for the disk opener.
+#ifndef HVAGENT_AGENT_HYPERVISOR_MEMORY_HYPERVISOR_H_
+#define HVAGENT_AGENT_HYPERVISOR_MEMORY_HYPERVISOR_H_
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "agent/hypervisor/event_dispatcher.h"
+#include "agent/hypervisor/hypervisor.h"
+#include "agent/hypervisor/memory_faults.h"
+#include "agent/hypervisor/memory_secret_store.h"
+#include "base/mutex.h"
+
+namespace hvagent::hypervisor {
+
+class MemoryHypervisor final : public Hypervisor {
+ public:
+  // Whether QEMU could open the image pool[/rados_namespace]/image. Called in StartDomain under a
+  // lock of the hypervisor's, which it must not call back.
+  using DiskOpener = std::function<absl::Status(
+      const std::string& pool, const std::string& rados_namespace, const std::string& image)>;
+
+  // `faults` and `secrets` outlive this. A guest whose disk names a secret that is not in
+  // `secrets`, or has no value, does not start.
+  MemoryHypervisor(HostInfo host, MemoryFaults* faults, const MemorySecretStore* secrets);
+
+  // Without one, every image opens.
+  void SetDiskOpener(DiskOpener opener);
+
+  absl::Status Health() const override;
+  absl::StatusOr<HostInfo> GetHost() override;
+  absl::StatusOr<std::vector<DomainInfo>> ListDomains() override;
+  absl::StatusOr<DomainInfo> GetDomain(const Uuid& uuid) override;
+  absl::StatusOr<DomainInfo> GetDomainByName(absl::string_view name) override;
+  absl::StatusOr<std::string> GetDomainXml(const Uuid& uuid) override;
+  absl::Status DefineDomain(absl::string_view xml) override;
+  absl::Status StartDomain(const Uuid& uuid) override;
+  absl::Status ShutdownDomain(const Uuid& uuid) override;
+  absl::Status RebootDomain(const Uuid& uuid, bool force) override;
+  absl::Status DestroyDomain(const Uuid& uuid) override;
+  absl::Status UndefineDomain(const Uuid& uuid) override;
+  void SetListener(DomainListener listener) override;
+
+  // What happens to a node and its guests by itself. Unknown domains are ignored.
+
+  // While `health` is not OK the connection is lost; when it is again, all are to be looked at.
+  void SetHealth(absl::Status health);
+  // Somebody else's domain, in any state.
+  void AddForeignDomain(DomainInfo info, std::string xml);
+  void SetIgnoresPowerButton(const Uuid& uuid, bool ignores);
+  // The guest's QEMU dies.
+  void CrashDomain(const Uuid& uuid);
+
+ private:
+  struct Domain {
+    DomainInfo info;
+    std::string xml;       // what is defined
+    std::string live_xml;  // what the running guest was started from
+    bool ignores_power_button = false;
+
+    bool IsActive() const {
+      return info.state == DomainState::kRunning || info.state == DomainState::kPaused;
+    }
+  };
+  using Domains = std::map<Uuid, Domain>;
+
+  absl::StatusOr<Domains::iterator> Find(const Uuid& uuid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Define(absl::string_view xml);
+  absl::Status Start(const Uuid& uuid);
+  absl::Status CheckDisks(const Domain& domain) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Stop(Domains::iterator domain, DomainState state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const HostInfo host_;
+  MemoryFaults* const faults_;
+  const MemorySecretStore* const secrets_;
+  EventDispatcher events_;
+  Mutex mutex_;
+  DiskOpener disk_opener_ ABSL_GUARDED_BY(mutex_);
+  Domains domains_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace hvagent::hypervisor
+
+#endif  // HVAGENT_AGENT_HYPERVISOR_MEMORY_HYPERVISOR_H_
