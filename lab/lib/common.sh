@@ -49,6 +49,8 @@ lab_settings_save() {
 
 # lab_lock: one up, down or heal of a lab at a time. The lock is the lab's own folder, so that it leaves no file.
 lab_lock() {
+  # Not root's own, in a clone that is somebody's: the guest image is cached there by whoever builds it.
+  [ -d "$repo/.lab" ] || { mkdir "$repo/.lab" && chown --reference="$repo" "$repo/.lab"; }
   while mkdir -p "$LAB_DIR" && exec {lab_lock_fd}<"$LAB_DIR"; do
     flock --wait 300 "$lab_lock_fd" || die "another command has been changing the lab in $LAB_DIR for five minutes"
     [ "/proc/self/fd/$lab_lock_fd" -ef "$LAB_DIR" ] && return 0
@@ -64,6 +66,13 @@ node_names() { seq --format 'compute-%.0f' 1 "$nodes"; }
 # require_node NAME: exits 2 with the names that would have been right.
 require_node() {
   grep -qxF -- "$1" <<<"$(node_names)" || usage_error "no node '$1' in this lab; it has: $(node_names | xargs)"
+}
+
+# require_commands NAME...: exits with what is missing and how to get it.
+require_commands() {
+  local name missing=()
+  for name in "$@"; do command -v "$name" >/dev/null || missing+=("$name"); done
+  [ ${#missing[@]} -eq 0 ] || die "needs ${missing[*]}: run tools/install-packages"
 }
 
 # until_true SECONDS CMD...: tries CMD ten times a second; fails when the time is over.

@@ -92,8 +92,16 @@ agentd_up() {
   log=$(node_log_dir "$1")/agentd.log
   [ -x "$build_dir/bin/agentd" ] || die "there is no $build_dir/bin/agentd: build first (tools/build), or use lab/up --no-agents"
   [ ! -f "$(place_dir "$1")/agentd.env" ] || mapfile -t env <"$(place_dir "$1")/agentd.env"
+  agentd_is_current "$1" || fault_service "$1" agentd stop
   service_up "$1" agentd "$log" env "${env[@]}" "$build_dir/bin/agentd" --config /etc/hypervisor-agent/agentd.yaml
   until_true 15 agentd_accepts "$1" || { tail -n 20 "$log" >&2; die "agentd on $1 accepts no connection after 15 s: see $log"; }
+}
+
+# agentd_is_current NAME: none runs, or the one that the build made last.
+agentd_is_current() {
+  local identity
+  identity=$(service_identity "$1" agentd) || return 0
+  [ "/proc/$(place_init "$1")/root/proc/${identity% *}/exe" -ef "$build_dir/bin/agentd" ]
 }
 
 agentd_accepts() { place_run "$1" bash -c ": </dev/tcp/$(node_ip "$1")/$agentd_port"; }
