@@ -57,8 +57,8 @@ struct ImageInfo {
   Bytes object_size;
   absl::Time create_time;  // by the cluster's clock
   std::optional<SnapshotName> parent;
-  std::vector<SnapshotInfo> snapshots;            // oldest first
-  std::map<std::string, std::string> metadata;    // our keys and others'
+  std::vector<SnapshotInfo> snapshots;          // oldest first
+  std::map<std::string, std::string> metadata;  // our keys and others'
 };
 
 // What Amend does to an image, in one open of it.

@@ -1,0 +1,257 @@
+#include "agent/block/rbd_block_store.h"
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/block/block_error.h"
+#include "agent/block/mon_map.h"
+#include "agent/block/rbd_error.h"
+#include "agent/block/rbd_image.h"
+#include "agent/block/rbd_image_writer.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+
+namespace hvagent::block {
+namespace {
+
+const absl::Status& StatusOf(const absl::Status& status) { return status; }
+template <typename T>
+const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
+  return result.status();
+}
+
+absl::StatusOr<SnapshotInfo> FindSnapshot(const RbdImage& image, const SnapshotName& name) {
+  // The whole image, and not only this snapshot of it, is open: that takes no operation more, and
+  // tells a missing snapshot from a missing image.
+  ASSIGN_OR_RETURN(std::vector<SnapshotInfo> snapshots, image.Snapshots());
+  for (SnapshotInfo& snapshot : snapshots) {
+    if (snapshot.name == name.snapshot) return std::move(snapshot);
+  }
+  return SnapshotNotFound(name);
+}
+
+absl::StatusOr<SnapshotInfo> FindSnapshot(const RadosSession& session, const SnapshotName& name) {
+  ASSIGN_OR_RETURN(const RbdImage image, RbdImage::OpenReadOnly(session, name.image));
+  return FindSnapshot(image, name);
+}
+
+// Why librbd would not clone. Its errno alone does not say which name was missing.
+absl::Status WhyNotCloned(const RadosSession& session, const SnapshotName& parent,
+                          const ImageName& child, int result) {
+  if (result == -EEXIST) return ImageExists(child);
+  if (result == -ENOENT || result == -EINVAL) {
+    ASSIGN_OR_RETURN(const SnapshotInfo snapshot, FindSnapshot(session, parent));
+    if (!snapshot.is_protected) return SnapshotNotProtected(parent);
+  }
+  return CephStatus(result, absl::StrCat("clone ", parent.ToString(), " to ", child.ToString()),
+                    session.entity());
+}
+
+absl::StatusOr<std::vector<std::string>> ListChildren(const RadosSession& session,
+                                                      const SnapshotName& name) {
+  ASSIGN_OR_RETURN(const RbdImage image, RbdImage::OpenReadOnly(session, name));
+  return image.Children();
+}
+
+}  // namespace
+
+RbdBlockStore::RbdBlockStore(RbdOptions options) : connection_(std::move(options)) {}
+RbdBlockStore::~RbdBlockStore() = default;
+
+template <typename Body>
+std::invoke_result_t<Body, const RadosSession&> RbdBlockStore::Call(Body body) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<RadosSession> session, connection_.Get());
+  auto result = body(*session);
+  connection_.Report(session, StatusOf(result));
+  return result;
+}
+
+absl::Status RbdBlockStore::Health() const { return connection_.Health(); }
+
+absl::Status RbdBlockStore::WaitUntilHealthy(absl::Duration timeout) const {
+  return connection_.WaitUntilHealthy(timeout);
+}
+
+absl::StatusOr<ClusterInfo> RbdBlockStore::GetCluster() {
+  return Call([&](const RadosSession& session) -> absl::StatusOr<ClusterInfo> {
+    ASSIGN_OR_RETURN(const std::string dump, session.MonCommand(kMonDump));
+    ASSIGN_OR_RETURN(MonMap map, ParseMonMap(dump));
+    int major = 0, minor = 0, extra = 0;
+    rbd_version(&major, &minor, &extra);
+    return ClusterInfo{std::move(map.fsid), std::move(map.monitors),
+                       absl::StrCat(major, ".", minor, ".", extra)};
+  });
+}
+
+absl::StatusOr<ImageInfo> RbdBlockStore::GetImage(const ImageName& name) {
+  return Call([&](const RadosSession& session) -> absl::StatusOr<ImageInfo> {
+    ASSIGN_OR_RETURN(const RbdImage image, RbdImage::OpenReadOnly(session, name));
+    ImageInfo info;
+    ASSIGN_OR_RETURN(info.size, image.Size());
+    ASSIGN_OR_RETURN(info.object_size, image.ObjectSize());
+    ASSIGN_OR_RETURN(info.create_time, image.CreateTime());
+    ASSIGN_OR_RETURN(info.parent, image.Parent());
+    ASSIGN_OR_RETURN(info.snapshots, image.Snapshots());
+    ASSIGN_OR_RETURN(info.metadata, image.Metadata());
+    return info;
+  });
+}
+
+absl::StatusOr<SnapshotInfo> RbdBlockStore::GetSnapshot(const SnapshotName& name) {
+  return Call([&](const RadosSession& session) { return FindSnapshot(session, name); });
+}
+
+absl::StatusOr<std::vector<std::string>> RbdBlockStore::ListImages(const std::string& pool,
+                                                                   const std::string& after,
+                                                                   size_t limit) {
+  return Call([&](const RadosSession& session) -> absl::StatusOr<std::vector<std::string>> {
+    ASSIGN_OR_RETURN(const PoolHandle handle, session.OpenPool(pool));
+    std::vector<rbd_image_spec_t> list(256);
+    size_t count = list.size();
+    int result = 0;
+    while ((result = rbd_list2(handle.get(), list.data(), &count)) == -ERANGE) list.resize(count);
+    RETURN_IF_ERROR(
+        CephStatus(result, absl::StrCat("list the images of pool ", pool), session.entity()));
+    std::vector<std::string> names;
+    for (size_t i = 0; i < count; ++i) {
+      if (list[i].name > after) names.emplace_back(list[i].name);
+    }
+    rbd_image_spec_list_cleanup(list.data(), count);
+    std::sort(names.begin(), names.end());
+    if (names.size() > limit) names.resize(limit);
+    return names;
+  });
+}
+
+absl::Status RbdBlockStore::CreateImage(const ImageName& name, Bytes size, Bytes object_size) {
+  RETURN_IF_ERROR(CheckObjectSize(object_size));
+  return Call([&](const RadosSession& session) -> absl::Status {
+    ASSIGN_OR_RETURN(const PoolHandle pool, session.OpenPool(name.pool, name.rados_namespace));
+    rbd_image_options_t handle = nullptr;
+    rbd_image_options_create(&handle);
+    const ImageOptionsHandle options(handle);
+    rbd_image_options_set_uint64(handle, RBD_IMAGE_OPTION_FORMAT, 2);
+    rbd_image_options_set_uint64(handle, RBD_IMAGE_OPTION_ORDER,
+                                 std::countr_zero(object_size.count()));
+    const int result = rbd_create4(pool.get(), name.name.c_str(), size.count(), handle);
+    if (result == -EEXIST) return ImageExists(name);
+    return CephStatus(result, absl::StrCat("create image ", name.ToString()), session.entity());
+  });
+}
+
+absl::StatusOr<std::unique_ptr<ImageWriter>> RbdBlockStore::OpenWriter(const ImageName& name) {
+  ASSIGN_OR_RETURN(std::shared_ptr<RadosSession> session, connection_.Get());
+  absl::StatusOr<RbdImage> image = RbdImage::Open(*session, name);
+  connection_.Report(session, image.status());
+  RETURN_IF_ERROR(image.status());
+  ASSIGN_OR_RETURN(const Bytes size, image->Size());
+  return std::make_unique<RbdImageWriter>(connection_, std::move(session), *std::move(image), name,
+                                          size);
+}
+
+absl::StatusOr<std::string> RbdBlockStore::ReadImage(const ImageName& name, uint64_t offset_bytes,
+                                                     size_t length_bytes) {
+  return Call([&](const RadosSession& session) -> absl::StatusOr<std::string> {
+    ASSIGN_OR_RETURN(const RbdImage image, RbdImage::OpenReadOnly(session, name));
+    return image.Read(offset_bytes, length_bytes);
+  });
+}
+
+absl::Status RbdBlockStore::CloneImage(const SnapshotName& parent, const ImageName& child) {
+  return Call([&](const RadosSession& session) -> absl::Status {
+    ASSIGN_OR_RETURN(const PoolHandle parent_pool,
+                     session.OpenPool(parent.image.pool, parent.image.rados_namespace));
+    ASSIGN_OR_RETURN(const PoolHandle pool, session.OpenPool(child.pool, child.rados_namespace));
+    rbd_image_options_t handle = nullptr;
+    rbd_image_options_create(&handle);
+    const ImageOptionsHandle defaults(handle);
+    const int result =
+        rbd_clone3(parent_pool.get(), parent.image.name.c_str(), parent.snapshot.c_str(),
+                   pool.get(), child.name.c_str(), defaults.get());
+    return result == 0 ? absl::OkStatus() : WhyNotCloned(session, parent, child, result);
+  });
+}
+
+absl::Status RbdBlockStore::AmendImage(const ImageName& name, const ImageChange& change) {
+  return Call([&](const RadosSession& session) -> absl::Status {
+    ASSIGN_OR_RETURN(RbdImage image, RbdImage::Open(session, name));
+    for (const auto& [key, value] : change.metadata) {
+      RETURN_IF_ERROR(image.SetMetadata(key, value));
+    }
+    ASSIGN_OR_RETURN(const Bytes size, image.Size());
+    if (change.grow_to > size) RETURN_IF_ERROR(image.Resize(*change.grow_to));
+    return std::move(image).Close();
+  });
+}
+
+absl::Status RbdBlockStore::RenameImage(const ImageName& from, const std::string& to) {
+  return Call([&](const RadosSession& session) -> absl::Status {
+    ASSIGN_OR_RETURN(const PoolHandle pool, session.OpenPool(from.pool, from.rados_namespace));
+    const int result = rbd_rename(pool.get(), from.name.c_str(), to.c_str());
+    if (result == -ENOENT) return ImageNotFound(from);
+    if (result == -EEXIST) return ImageExists({from.pool, from.rados_namespace, to});
+    return CephStatus(result, absl::StrCat("rename image ", from.ToString(), " to ", to),
+                      session.entity());
+  });
+}
+
+absl::Status RbdBlockStore::RemoveImage(const ImageName& name) {
+  return Call([&](const RadosSession& session) -> absl::Status {
+    ASSIGN_OR_RETURN(const PoolHandle pool, session.OpenPool(name.pool, name.rados_namespace));
+    // A full pool must not keep anybody from making room.
+    rados_set_pool_full_try(pool.get());
+    const int result = rbd_remove(pool.get(), name.name.c_str());
+    switch (result) {
+      case -ENOENT:
+        return ImageNotFound(name);
+      case -ENOTEMPTY: {
+        ASSIGN_OR_RETURN(const RbdImage image, RbdImage::OpenReadOnly(session, name));
+        ASSIGN_OR_RETURN(const std::vector<std::string> names, image.SnapshotNames());
+        return ImageHasSnapshots(name, names);
+      }
+      case -EBUSY: {
+        ASSIGN_OR_RETURN(const RbdImage image, RbdImage::OpenReadOnly(session, name));
+        ASSIGN_OR_RETURN(const std::vector<std::string> addresses, image.Watchers());
+        return ImageInUse(name, addresses);
+      }
+      default:
+        return CephStatus(result, absl::StrCat("remove image ", name.ToString()), session.entity());
+    }
+  });
+}
+
+absl::Status RbdBlockStore::CreateProtectedSnapshot(const SnapshotName& name) {
+  return Call([&](const RadosSession& session) -> absl::Status {
+    ASSIGN_OR_RETURN(RbdImage image, RbdImage::Open(session, name.image));
+    RETURN_IF_ERROR(image.CreateSnapshot(name.snapshot));
+    RETURN_IF_ERROR(image.Protect(name.snapshot));
+    return std::move(image).Close();
+  });
+}
+
+absl::Status RbdBlockStore::RemoveSnapshot(const SnapshotName& name) {
+  return Call([&](const RadosSession& session) -> absl::Status {
+    ASSIGN_OR_RETURN(RbdImage image, RbdImage::Open(session, name.image));
+    const absl::StatusOr<SnapshotInfo> snapshot = FindSnapshot(image, name);
+    if (absl::IsNotFound(snapshot.status())) return absl::OkStatus();
+    RETURN_IF_ERROR(snapshot.status());
+    // Unprotecting finds clones of format 1 only, and removing does not mind those of format 2.
+    ASSIGN_OR_RETURN(std::vector<std::string> children, ListChildren(session, name));
+    if (!children.empty()) return ImageHasChildren(name, children);
+    if (snapshot->is_protected) {
+      const absl::Status status = image.Unprotect(name.snapshot);
+      if (RawCode(status, "ceph") == EBUSY) {  // somebody cloned it just now
+        ASSIGN_OR_RETURN(children, ListChildren(session, name));
+        return ImageHasChildren(name, children);
+      }
+      RETURN_IF_ERROR(status);
+    }
+    RETURN_IF_ERROR(image.RemoveSnapshot(name.snapshot));
+    return std::move(image).Close();
+  });
+}
+
+}  // namespace hvagent::block

@@ -1,0 +1,44 @@
+// librados and librbd know four kinds of handle, and all are void*. Here each is a type of its own
+// that closes itself. Where one stands on another (image on io context on cluster) the order of
+// members or variables keeps the lower one alive: declare it first.
+#ifndef HVAGENT_AGENT_BLOCK_RBD_HANDLES_H_
+#define HVAGENT_AGENT_BLOCK_RBD_HANDLES_H_
+
+#include <rados/librados.h>
+#include <rbd/librbd.h>
+
+#include "base/unique_handle.h"
+
+namespace hvagent::block {
+
+struct ClusterTraits {
+  using Handle = rados_t;
+  static Handle Invalid() { return nullptr; }
+  static void Close(Handle handle) { rados_shutdown(handle); }
+};
+using ClusterHandle = UniqueHandle<ClusterTraits>;
+
+struct PoolTraits {
+  using Handle = rados_ioctx_t;
+  static Handle Invalid() { return nullptr; }
+  static void Close(Handle handle) { rados_ioctx_destroy(handle); }
+};
+using PoolHandle = UniqueHandle<PoolTraits>;
+
+struct ImageTraits {
+  using Handle = rbd_image_t;
+  static Handle Invalid() { return nullptr; }
+  static void Close(Handle handle) { rbd_close(handle); }
+};
+using ImageHandle = UniqueHandle<ImageTraits>;
+
+struct ImageOptionsTraits {
+  using Handle = rbd_image_options_t;
+  static Handle Invalid() { return nullptr; }
+  static void Close(Handle handle) { rbd_image_options_destroy(handle); }
+};
+using ImageOptionsHandle = UniqueHandle<ImageOptionsTraits>;
+
+}  // namespace hvagent::block
+
+#endif  // HVAGENT_AGENT_BLOCK_RBD_HANDLES_H_

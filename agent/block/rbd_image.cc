@@ -1,0 +1,217 @@
+#include "agent/block/rbd_image.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "agent/block/block_error.h"
+#include "agent/block/rbd_error.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+
+namespace hvagent::block {
+
+absl::StatusOr<RbdImage> RbdImage::Open(const RadosSession& session, const ImageName& name,
+                                        OpenCall open, const char* snapshot) {
+  RbdImage image(session, name);
+  ASSIGN_OR_RETURN(image.pool_, session.OpenPool(name.pool, name.rados_namespace));
+  rbd_image_t handle = nullptr;
+  const int result = open(image.pool_.get(), name.name.c_str(), &handle, snapshot);
+  if (result == -ENOENT && snapshot == nullptr) return ImageNotFound(name);
+  RETURN_IF_ERROR(image.ToStatus(result, "open"));
+  image.image_.reset(handle);
+  return image;
+}
+
+absl::StatusOr<RbdImage> RbdImage::Open(const RadosSession& session, const ImageName& name) {
+  return Open(session, name, rbd_open, nullptr);
+}
+
+absl::StatusOr<RbdImage> RbdImage::OpenReadOnly(const RadosSession& session,
+                                                const ImageName& name) {
+  return Open(session, name, rbd_open_read_only, nullptr);
+}
+
+absl::StatusOr<RbdImage> RbdImage::OpenReadOnly(const RadosSession& session,
+                                                const SnapshotName& name) {
+  absl::StatusOr<RbdImage> image =
+      Open(session, name.image, rbd_open_read_only, name.snapshot.c_str());
+  if (absl::IsNotFound(image.status()) && !ErrorReason(image.status()).has_value()) {
+    return SnapshotNotFound(name);
+  }
+  return image;
+}
+
+absl::Status RbdImage::ToStatus(int result, absl::string_view action) const {
+  if (result >= 0) return absl::OkStatus();
+  return CephStatus(result, absl::StrCat(action, " image ", name_.ToString()), session_->entity());
+}
+
+absl::Status RbdImage::Close() && { return ToStatus(rbd_close(image_.release()), "close"); }
+
+absl::StatusOr<Bytes> RbdImage::Size() const {
+  uint64_t size = 0;
+  RETURN_IF_ERROR(ToStatus(rbd_get_size(image_.get(), &size), "get the size of"));
+  return Bytes(size);
+}
+
+absl::StatusOr<Bytes> RbdImage::ObjectSize() const {
+  rbd_image_info_t info;
+  RETURN_IF_ERROR(ToStatus(rbd_stat(image_.get(), &info, sizeof(info)), "look at"));
+  return Bytes(info.obj_size);
+}
+
+absl::StatusOr<absl::Time> RbdImage::CreateTime() const {
+  struct timespec time;
+  RETURN_IF_ERROR(
+      ToStatus(rbd_get_create_timestamp(image_.get(), &time), "get the creation time of"));
+  return absl::TimeFromTimespec(time);
+}
+
+absl::StatusOr<std::optional<SnapshotName>> RbdImage::Parent() const {
+  rbd_linked_image_spec_t image;
+  rbd_snap_spec_t snapshot;
+  const int result = rbd_get_parent(image_.get(), &image, &snapshot);
+  if (result == -ENOENT) return std::nullopt;
+  RETURN_IF_ERROR(ToStatus(result, "get the parent of"));
+  SnapshotName parent{{image.pool_name, image.pool_namespace, image.image_name}, snapshot.name};
+  rbd_linked_image_spec_cleanup(&image);
+  rbd_snap_spec_cleanup(&snapshot);
+  return parent;
+}
+
+absl::StatusOr<std::vector<RbdImage::ListedSnapshot>> RbdImage::ListSnapshots() const {
+  std::vector<rbd_snap_info_t> list(8);
+  int capacity = static_cast<int>(list.size());
+  int count = 0;
+  while ((count = rbd_snap_list(image_.get(), list.data(), &capacity)) == -ERANGE) {
+    list.resize(capacity);
+  }
+  RETURN_IF_ERROR(ToStatus(count, "list the snapshots of"));
+  std::vector<ListedSnapshot> snapshots;
+  for (int i = 0; i < count; ++i)
+    snapshots.push_back({list[i].id, Bytes(list[i].size), list[i].name});
+  rbd_snap_list_end(list.data());
+  return snapshots;
+}
+
+absl::StatusOr<std::vector<SnapshotInfo>> RbdImage::Snapshots() const {
+  ASSIGN_OR_RETURN(const std::vector<ListedSnapshot> list, ListSnapshots());
+  std::vector<SnapshotInfo> snapshots;
+  for (const ListedSnapshot& listed : list) {
+    rbd_snap_namespace_type_t kind;
+    RETURN_IF_ERROR(ToStatus(rbd_snap_get_namespace_type(image_.get(), listed.id, &kind),
+                             "list the snapshots of"));
+    if (kind != RBD_SNAP_NAMESPACE_TYPE_USER) continue;
+    int is_protected = 0;
+    RETURN_IF_ERROR(
+        ToStatus(rbd_snap_is_protected(image_.get(), listed.name.c_str(), &is_protected),
+                 "list the snapshots of"));
+    snapshots.push_back({listed.name, listed.size, is_protected != 0});
+  }
+  return snapshots;
+}
+
+absl::StatusOr<std::vector<std::string>> RbdImage::SnapshotNames() const {
+  ASSIGN_OR_RETURN(const std::vector<ListedSnapshot> list, ListSnapshots());
+  std::vector<std::string> names;
+  for (const ListedSnapshot& listed : list) names.push_back(listed.name);
+  return names;
+}
+
+absl::StatusOr<std::map<std::string, std::string>> RbdImage::Metadata() const {
+  std::string keys(1024, '\0');
+  std::string values(4096, '\0');
+  size_t keys_size = keys.size();
+  size_t values_size = values.size();
+  int result = 0;
+  while ((result = rbd_metadata_list(image_.get(), "", 0, keys.data(), &keys_size, values.data(),
+                                     &values_size)) == -ERANGE) {
+    keys.resize(keys_size);
+    values.resize(values_size);
+  }
+  RETURN_IF_ERROR(ToStatus(result, "read the metadata of"));
+
+  // Each entry has a NUL after it.
+  const std::vector<absl::string_view> key_list =
+      absl::StrSplit(absl::string_view(keys).substr(0, keys_size), '\0');
+  const std::vector<absl::string_view> value_list =
+      absl::StrSplit(absl::string_view(values).substr(0, values_size), '\0');
+  std::map<std::string, std::string> metadata;
+  for (size_t i = 0; i + 1 < key_list.size() && i + 1 < value_list.size(); ++i) {
+    metadata.emplace(key_list[i], value_list[i]);
+  }
+  return metadata;
+}
+
+absl::Status RbdImage::SetMetadata(const std::string& key, const std::string& value) {
+  return ToStatus(rbd_metadata_set(image_.get(), key.c_str(), value.c_str()),
+                  "set the metadata of");
+}
+
+absl::Status RbdImage::Resize(Bytes size) {
+  return ToStatus(rbd_resize(image_.get(), size.count()), "resize");
+}
+
+absl::StatusOr<std::string> RbdImage::Read(uint64_t offset_bytes, size_t length_bytes) const {
+  ASSIGN_OR_RETURN(const Bytes size, Size());
+  if (offset_bytes >= size.count()) return "";
+  std::string data(std::min<uint64_t>(length_bytes, size.count() - offset_bytes), '\0');
+  const ssize_t result = rbd_read(image_.get(), offset_bytes, data.size(), data.data());
+  RETURN_IF_ERROR(ToStatus(static_cast<int>(result), "read"));
+  data.resize(result);
+  return data;
+}
+
+absl::StatusOr<std::vector<std::string>> RbdImage::Watchers() const {
+  std::vector<rbd_image_watcher_t> list(8);
+  size_t count = list.size();
+  int result = 0;
+  while ((result = rbd_watchers_list(image_.get(), list.data(), &count)) == -ERANGE) {
+    list.resize(count);
+  }
+  RETURN_IF_ERROR(ToStatus(result, "list the watchers of"));
+  std::vector<std::string> addresses;
+  for (size_t i = 0; i < count; ++i) addresses.emplace_back(list[i].addr);
+  rbd_watchers_list_cleanup(list.data(), count);
+  return addresses;
+}
+
+absl::StatusOr<std::vector<std::string>> RbdImage::Children() const {
+  std::vector<rbd_linked_image_spec_t> list(8);
+  size_t count = list.size();
+  int result = 0;
+  while ((result = rbd_list_children3(image_.get(), list.data(), &count)) == -ERANGE) {
+    list.resize(count);
+  }
+  RETURN_IF_ERROR(ToStatus(result, "list the clones of"));
+  std::vector<std::string> children;
+  for (size_t i = 0; i < count; ++i) {
+    const ImageName name{list[i].pool_name, list[i].pool_namespace, list[i].image_name};
+    children.push_back(absl::StrCat(name.ToString(), list[i].trash ? " (in the trash)" : ""));
+  }
+  rbd_linked_image_spec_list_cleanup(list.data(), count);
+  return children;
+}
+
+absl::Status RbdImage::CreateSnapshot(const std::string& snapshot) {
+  const int result = rbd_snap_create(image_.get(), snapshot.c_str());
+  return result == -EEXIST ? absl::OkStatus() : ToStatus(result, "make a snapshot of");
+}
+
+absl::Status RbdImage::Protect(const std::string& snapshot) {
+  const int result = rbd_snap_protect(image_.get(), snapshot.c_str());
+  return result == -EBUSY ? absl::OkStatus() : ToStatus(result, "protect a snapshot of");
+}
+
+absl::Status RbdImage::Unprotect(const std::string& snapshot) {
+  return ToStatus(rbd_snap_unprotect(image_.get(), snapshot.c_str()), "unprotect a snapshot of");
+}
+
+absl::Status RbdImage::RemoveSnapshot(const std::string& snapshot) {
+  return ToStatus(rbd_snap_remove(image_.get(), snapshot.c_str()), "remove a snapshot of");
+}
+
+}  // namespace hvagent::block

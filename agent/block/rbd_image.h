@@ -1,0 +1,91 @@
+// One RBD image, open. Its methods are librbd's calls with our types and errors; what they mean
+// together is RbdBlockStore's part.
+#ifndef HVAGENT_AGENT_BLOCK_RBD_IMAGE_H_
+#define HVAGENT_AGENT_BLOCK_RBD_IMAGE_H_
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "agent/block/block_store.h"
+#include "agent/block/rbd_handles.h"
+#include "agent/block/rbd_session.h"
+
+namespace hvagent::block {
+
+// Thread-safe as librbd is; move-only. Must not outlive its session. Blocks, save where said.
+class RbdImage {
+ public:
+  // Errors: NOT_FOUND (POOL_NOT_FOUND, IMAGE_NOT_FOUND).
+  static absl::StatusOr<RbdImage> Open(const RadosSession& session, const ImageName& name);
+  // Leaves no watcher.
+  static absl::StatusOr<RbdImage> OpenReadOnly(const RadosSession& session, const ImageName& name);
+  static absl::StatusOr<RbdImage> OpenReadOnly(const RadosSession& session,
+                                               const SnapshotName& name);
+
+  // Closes the image; the destructor does too, but cannot say that it failed.
+  absl::Status Close() &&;
+
+  // librbd has these at hand once the image is open: they ask nobody.
+  absl::StatusOr<Bytes> Size() const;
+  absl::StatusOr<Bytes> ObjectSize() const;
+  absl::StatusOr<absl::Time> CreateTime() const;
+  absl::StatusOr<std::optional<SnapshotName>> Parent() const;
+  // Those that users made, oldest first.
+  absl::StatusOr<std::vector<SnapshotInfo>> Snapshots() const;
+  // All, with those that only librbd needs: trash of format 2 clones, mirroring, groups.
+  absl::StatusOr<std::vector<std::string>> SnapshotNames() const;
+
+  absl::StatusOr<std::map<std::string, std::string>> Metadata() const;
+  absl::Status SetMetadata(const std::string& key, const std::string& value);
+  absl::Status Resize(Bytes size);
+  // Reads less than `length_bytes` only at the image's end.
+  absl::StatusOr<std::string> Read(uint64_t offset_bytes, size_t length_bytes) const;
+
+  // The addresses of the clients that have it open for writing, without this one.
+  absl::StatusOr<std::vector<std::string>> Watchers() const;
+  // The clones of the snapshot that it was opened at, with those in the trash.
+  absl::StatusOr<std::vector<std::string>> Children() const;
+
+  // An existing snapshot is no error, nor is one that is protected already.
+  absl::Status CreateSnapshot(const std::string& snapshot);
+  absl::Status Protect(const std::string& snapshot);
+  // Errors: FAILED_PRECONDITION with raw code EBUSY if it has clones.
+  absl::Status Unprotect(const std::string& snapshot);
+  absl::Status RemoveSnapshot(const std::string& snapshot);
+
+  rbd_image_t handle() const { return image_.get(); }
+
+  // What a call of librbd on this image returned, as a status. `action`: "resize".
+  absl::Status ToStatus(int result, absl::string_view action) const;
+
+ private:
+  struct ListedSnapshot {
+    uint64_t id;
+    Bytes size;
+    std::string name;
+  };
+  using OpenCall = int (*)(rados_ioctx_t, const char*, rbd_image_t*, const char*);
+
+  // `snapshot` may be null. NOT_FOUND without a reason: the image or the snapshot is not there.
+  static absl::StatusOr<RbdImage> Open(const RadosSession& session, const ImageName& name,
+                                       OpenCall open, const char* snapshot);
+  absl::StatusOr<std::vector<ListedSnapshot>> ListSnapshots() const;
+
+  RbdImage(const RadosSession& session, ImageName name)
+      : session_(&session), name_(std::move(name)) {}
+
+  const RadosSession* session_;
+  ImageName name_;
+  PoolHandle pool_;
+  ImageHandle image_;
+};
+
+}  // namespace hvagent::block
+
+#endif  // HVAGENT_AGENT_BLOCK_RBD_IMAGE_H_

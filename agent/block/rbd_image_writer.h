@@ -1,0 +1,59 @@
+// ImageWriter on librbd: many writes in flight, bounded by their bytes.
+#ifndef HVAGENT_AGENT_BLOCK_RBD_IMAGE_WRITER_H_
+#define HVAGENT_AGENT_BLOCK_RBD_IMAGE_WRITER_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "agent/block/block_store.h"
+#include "agent/block/rbd_connection.h"
+#include "agent/block/rbd_image.h"
+#include "base/mutex.h"
+
+namespace hvagent::block {
+
+class RbdImageWriter : public ImageWriter {
+ public:
+  // `image` is of `session`, which came from `connection`; the writer must not outlive that.
+  RbdImageWriter(RbdConnection& connection, std::shared_ptr<RadosSession> session, RbdImage image,
+                 ImageName name, Bytes size);
+  ~RbdImageWriter() override;
+
+  absl::Status Write(uint64_t offset_bytes, std::string data) override;
+  absl::Status Resize(Bytes size) override;
+  absl::Status Finish() override;
+
+ private:
+  // A write in flight owns its data until librbd has done with it.
+  struct Pending {
+    RbdImageWriter* writer;
+    std::string data;
+    size_t bytes;  // that it counts for
+  };
+
+  // librbd's callback, on a thread of librbd.
+  static void OnWritten(rbd_completion_t completion, void* pending) noexcept;
+
+  // Waits until little enough for `bytes` more, or nothing at all, is in flight. Returns the
+  // writer's first error so far.
+  absl::Status WaitForRoom(size_t bytes);
+  absl::Status Drain();
+  // Makes `status` the writer's if it is its first error, and tells the connection.
+  absl::Status Note(absl::Status status);
+
+  RbdConnection& connection_;
+  const std::shared_ptr<RadosSession> session_;
+  const ImageName name_;
+  RbdImage image_;
+  Bytes size_;
+  absl::Status status_;  // the first error, which sticks
+  Mutex mutex_;
+  CondVar written_;
+  size_t in_flight_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  int failed_write_ ABSL_GUARDED_BY(mutex_) = 0;  // the first negative result of a write
+};
+
+}  // namespace hvagent::block
+
+#endif  // HVAGENT_AGENT_BLOCK_RBD_IMAGE_WRITER_H_

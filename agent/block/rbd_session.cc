@@ -1,0 +1,90 @@
+#include "agent/block/rbd_session.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "agent/block/block_error.h"
+#include "agent/block/rbd_error.h"
+#include "base/status_macros.h"
+
+namespace hvagent::block {
+
+absl::StatusOr<std::shared_ptr<RadosSession>> RadosSession::Connect(const RbdOptions& options) {
+  const std::string& entity = options.entity;
+  rados_t handle = nullptr;
+  RETURN_IF_ERROR(
+      CephStatus(rados_create2(&handle, "ceph", entity.c_str(), 0), "make a Ceph client", entity));
+  ClusterHandle cluster(handle);
+  RETURN_IF_ERROR(
+      CephStatus(rados_conf_read_file(
+                     handle, options.config_file.empty() ? nullptr : options.config_file.c_str()),
+                 absl::StrCat("read Ceph's configuration ", options.config_file), entity));
+
+  const auto set = [&](const char* key, const std::string& value) {
+    return CephStatus(rados_conf_set(handle, key, value.c_str()),
+                      absl::StrCat("set ", key, " to ", value), entity);
+  };
+  const auto seconds = [](absl::Duration timeout) {
+    return absl::StrCat(
+        std::max<int64_t>(1, absl::ToInt64Seconds(absl::Ceil(timeout, absl::Seconds(1)))));
+  };
+  if (!options.keyring_file.empty()) RETURN_IF_ERROR(set("keyring", options.keyring_file));
+  // The first two are 0 by default, which is for ever.
+  RETURN_IF_ERROR(set("rados_osd_op_timeout", seconds(options.op_timeout)));
+  RETURN_IF_ERROR(set("rados_mon_op_timeout", seconds(options.mon_timeout)));
+  RETURN_IF_ERROR(set("client_mount_timeout", seconds(options.mon_timeout)));
+  // Guests profit from a cache; an import only copies its data once more for it.
+  RETURN_IF_ERROR(set("rbd_cache", "false"));
+  RETURN_IF_ERROR(CephStatus(rados_connect(handle), "connect to the Ceph monitors", entity));
+  return std::shared_ptr<RadosSession>(new RadosSession(std::move(cluster), entity));
+}
+
+absl::StatusOr<PoolHandle> RadosSession::OpenPool(const std::string& pool,
+                                                  const std::string& rados_namespace) const {
+  // For a pool that is not in our OSD map librados asks the monitors for a newer one, without any
+  // time limit. So ask them first with one.
+  if (!IsInOurMap(pool)) RETURN_IF_ERROR(AskForPool(pool));
+  rados_ioctx_t handle = nullptr;
+  const int result = rados_ioctx_create(cluster_.get(), pool.c_str(), &handle);
+  if (result == -ENOENT) return PoolNotFound(pool);
+  RETURN_IF_ERROR(CephStatus(result, absl::StrCat("open pool ", pool), entity_));
+  rados_ioctx_set_namespace(handle, rados_namespace.c_str());
+  return PoolHandle(handle);
+}
+
+bool RadosSession::IsInOurMap(const std::string& pool) const {
+  // Names, each with a NUL after it, and one more NUL at the end.
+  std::string names(1024, '\0');
+  int size = rados_pool_list(cluster_.get(), names.data(), names.size());
+  if (size > static_cast<int>(names.size())) {
+    names.resize(size);
+    size = rados_pool_list(cluster_.get(), names.data(), names.size());
+  }
+  const std::vector<absl::string_view> list = absl::StrSplit(names, '\0');
+  return size > 0 && std::find(list.begin(), list.end(), pool) != list.end();
+}
+
+absl::Status RadosSession::AskForPool(const std::string& pool) const {
+  ASSIGN_OR_RETURN(std::string names,
+                   MonCommand(R"({"prefix": "osd pool ls", "format": "plain"})"));
+  const std::vector<absl::string_view> list = absl::StrSplit(names, '\n');
+  return std::find(list.begin(), list.end(), pool) != list.end() ? absl::OkStatus()
+                                                                 : PoolNotFound(pool);
+}
+
+absl::StatusOr<std::string> RadosSession::MonCommand(const std::string& command) const {
+  const char* line = command.c_str();
+  char* output = nullptr;
+  size_t output_size = 0;
+  const int result =
+      rados_mon_command(cluster_.get(), &line, 1, "", 0, &output, &output_size, nullptr, nullptr);
+  std::string answer(output == nullptr ? "" : output, output_size);
+  rados_buffer_free(output);
+  RETURN_IF_ERROR(CephStatus(result, absl::StrCat("ask the monitors ", command), entity_));
+  return answer;
+}
+
+}  // namespace hvagent::block
