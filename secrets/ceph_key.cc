@@ -20,6 +20,7 @@ namespace hvagent::secrets {
 namespace {
 
 constexpr size_t kHeaderSize = 12;
+constexpr size_t kMaxNamed = 8;  // entities of a keyring, in a message
 constexpr absl::string_view kHowToGetIt = "give it as `ceph auth get-key ENTITY` prints it";
 
 absl::Status MalformedKey(absl::string_view problem) {
@@ -65,11 +66,17 @@ bool LooksLikeEntity(absl::string_view name) {
          });
 }
 
-absl::Status NotInKeyring(absl::string_view entity, const std::vector<absl::string_view>& found) {
-  return Error(absl::StatusCode::kNotFound, "ENTITY_NOT_IN_KEYRING",
-               absl::StrCat("the keyring has no key of ", absl::CHexEscape(entity.substr(0, 64)),
-                            found.empty() ? "; it names no entity" : "; it has ",
-                            absl::StrJoin(found, ", ")));
+absl::Status NotInKeyring(absl::string_view entity, std::vector<absl::string_view> found) {
+  std::string others = "; it names no entity";
+  if (!found.empty()) {
+    const size_t unnamed = found.size() - std::min(found.size(), kMaxNamed);
+    found.resize(found.size() - unnamed);
+    others = absl::StrCat("; it has ", absl::StrJoin(found, ", "));
+    if (unnamed > 0) absl::StrAppend(&others, " and ", unnamed, " more");
+  }
+  return Error(
+      absl::StatusCode::kNotFound, "ENTITY_NOT_IN_KEYRING",
+      absl::StrCat("the keyring has no key of ", absl::CHexEscape(entity.substr(0, 64)), others));
 }
 
 // A value without the quotes around it and the comment behind it, neither of which can be part of
@@ -149,7 +156,7 @@ absl::StatusOr<CephKey> ParseKeyring(absl::string_view text, absl::string_view e
     }
     key = Unadorned(line.substr(equals + 1));
   }
-  if (!key.has_value()) return NotInKeyring(entity, found);
+  if (!key.has_value()) return NotInKeyring(entity, std::move(found));
   absl::StatusOr<CephKey> parsed = ParseCephKey(*key);
   if (!parsed.ok()) return Annotate(parsed.status(), absl::StrCat("keyring, ", entity));
   return parsed;

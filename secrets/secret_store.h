@@ -44,8 +44,8 @@ class SecretStore {
   // another usage, or a private secret would become readable: libvirt can change none of these.
   virtual absl::Status Define(const SecretRecord& record) = 0;
 
-  // Sets or replaces the value: the raw key, not base64. An empty one is none. Idempotent.
-  // Errors: NOT_FOUND (SECRET_NOT_FOUND).
+  // Sets or replaces the value: the raw key, not base64. Idempotent.
+  // Errors: NOT_FOUND (SECRET_NOT_FOUND), INVALID_ARGUMENT (empty).
   virtual absl::Status SetValue(const Uuid& uuid, const SecretBytes& value) = 0;
 
   // Errors: NOT_FOUND with reason SECRET_NOT_FOUND (no such secret) or SECRET_HAS_NO_VALUE;

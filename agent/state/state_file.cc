@@ -24,6 +24,9 @@ constexpr char kFileName[] = "state.db";
 constexpr char kLogName[] = "state.db-wal";
 constexpr char kNewFileName[] = "state.db.new";
 
+// SQLite takes a file without a whole page for a new database.
+constexpr int64_t kSmallestPage = 512;
+
 constexpr int32_t kApplicationId = 0x68766167;  // "hvag"; file(1) shows it
 constexpr int32_t kSchemaVersion = 1;
 
@@ -197,7 +200,7 @@ absl::StatusOr<StateFile> OpenStateFile(const std::string& directory) {
   const int fd = state.directory.get();
   const std::string path = absl::StrCat(directory, "/", kFileName);
   ASSIGN_OR_RETURN(const int64_t size, FileSize(fd, kFileName, path));
-  if (size == 0) return Corrupt(path, "is empty, which it never was when it was made");
+  if (size >= 0 && size < kSmallestPage) return Corrupt(path, "is empty or cut short");
   if (size < 0) {
     // SQLite would take the log for the new file's own.
     const std::string log_path = absl::StrCat(directory, "/", kLogName);

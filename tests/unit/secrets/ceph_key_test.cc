@@ -152,6 +152,14 @@ TEST(ParseKeyringTest, NamesTheEntitiesThatAreThere) {
             "the keyring has no key of client.cinder; it has client.glance, client.admin");
 }
 
+TEST(ParseKeyringTest, NamesAFewOfManyEntities) {
+  std::string text;
+  for (int i = 0; i < 1000; ++i) absl::StrAppend(&text, "[client.", i, "]\n");
+  const auto key = ParseKeyring(text, "client.cinder");
+  EXPECT_THAT(std::string(key.status().message()),
+              testing::EndsWith("client.6, client.7 and 992 more"));
+}
+
 TEST(ParseKeyringTest, DoesNotShowAKeyThatStandsWhereAnEntityShould) {
   const auto key = ParseKeyring(absl::StrCat("[", kAesKey, "]\n"), "client.cinder");
   EXPECT_EQ(key.status().message(), "the keyring has no key of client.cinder; it names no entity");

@@ -23,6 +23,7 @@ std::atomic<int> syncs{0};
 
 }  // namespace
 
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): glibc's own names are reserved
 extern "C" ssize_t pwrite64(int fd, const void* data, size_t size, off64_t offset) {
   if (write_error != 0) {
     errno = write_error;
@@ -39,6 +40,7 @@ extern "C" int fdatasync(int fd) {
   }
   return static_cast<int>(syscall(SYS_fdatasync, fd));
 }
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)
 
 namespace hvagent::state {
 namespace {

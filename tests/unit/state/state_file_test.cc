@@ -112,6 +112,7 @@ TEST(StateFileTest, RefusesADirectoryWithoutAParent) {
 
 struct Damage {
   const char* name;
+  const char* problem;
   std::function<void(const StateDirectory&)> apply;
 };
 
@@ -131,6 +132,7 @@ TEST_P(DamageTest, IsRefusedAndLeftAsItIs) {
     EXPECT_EQ(store.status().code(), absl::StatusCode::kDataLoss) << store.status();
     EXPECT_EQ(ErrorReason(store.status()), "STATE_CORRUPT");
     EXPECT_THAT(std::string(store.status().message()), HasSubstr(directory.file("state.db")));
+    EXPECT_THAT(std::string(store.status().message()), HasSubstr(GetParam().problem));
     EXPECT_THAT(std::string(store.status().message()), HasSubstr("left as it is"));
     EXPECT_EQ(directory.Read("state.db"), damaged);
   }
@@ -153,25 +155,26 @@ constexpr size_t kPage = 4096;
 INSTANTIATE_TEST_SUITE_P(
     All, DamageTest,
     testing::Values(
-        Damage{"Emptied", [](const auto& d) { Truncate(d, 0); }},
-        Damage{"CutInTheHeader", [](const auto& d) { Truncate(d, 50); }},
-        Damage{"CutInTheFirstPage", [](const auto& d) { Truncate(d, 1000); }},
-        Damage{"CutAfterTheFirstPage", [](const auto& d) { Truncate(d, kPage); }},
-        Damage{"LastPageLost",
+        Damage{"Emptied", "is empty or cut short", [](const auto& d) { Truncate(d, 0); }},
+        Damage{"CutInTheHeader", "is empty or cut short", [](const auto& d) { Truncate(d, 50); }},
+        Damage{"CutInTheFirstPage", "is damaged", [](const auto& d) { Truncate(d, 1000); }},
+        Damage{"CutAfterTheFirstPage", "is damaged", [](const auto& d) { Truncate(d, kPage); }},
+        Damage{"LastPageLost", "is damaged",
                [](const auto& d) { Truncate(d, d.Read("state.db").size() - kPage); }},
-        Damage{"NotADatabase",
+        Damage{"NotADatabase", "is damaged",
                [](const auto& d) { d.Write("state.db", std::string(3 * kPage, 'x')); }},
-        Damage{"Zeros", [](const auto& d) { d.Write("state.db", std::string(3 * kPage, '\0')); }},
-        Damage{"APageOfZeros",
+        Damage{"Zeros", "is damaged",
+               [](const auto& d) { d.Write("state.db", std::string(3 * kPage, '\0')); }},
+        Damage{"APageOfZeros", "is damaged",
                [](const auto& d) { Overwrite(d, kPage, std::string(kPage, '\0')); }},
-        Damage{"ABitOfAPageHeader",
+        Damage{"ABitOfAPageHeader", "is damaged",
                [](const auto& d) {
                  const char kind = d.Read("state.db")[kPage];
                  Overwrite(d, kPage, std::string(1, static_cast<char>(kind ^ 0x10)));
                }},
-        Damage{"ADatabaseOfSomethingElse",
+        Damage{"ADatabaseOfSomethingElse", "is a database of something else",
                [](const auto& d) { RunSql(d.file("state.db"), "PRAGMA application_id = 7"); }},
-        Damage{"NoSchema",
+        Damage{"NoSchema", "has schema 0",
                [](const auto& d) { RunSql(d.file("state.db"), "PRAGMA user_version = 0"); }}),
     [](const auto& test) { return test.param.name; });
 
