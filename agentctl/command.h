@@ -1,0 +1,55 @@
+// How a group of commands joins agentctl: one file for each group, each with one function here.
+#ifndef HVAGENT_AGENTCTL_COMMAND_H_
+#define HVAGENT_AGENTCTL_COMMAND_H_
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "agentctl/cli.h"
+#include "agentctl/exit_code.h"
+
+namespace hvagent::agentctl {
+
+// The command line's grammar while it is built, and what was chosen once it is parsed.
+struct CommandTree {
+  CLI::App& root;
+  // `agentctl get`, whose subcommands repeat each noun's list and get.
+  CLI::App* get = nullptr;
+  Cli& cli;
+  std::function<ExitCode()> chosen;
+  bool chosen_has_dry_run = false;
+};
+
+struct CommandText {
+  std::string name;
+  // One line, a verb first, without a full stop.
+  std::string summary;
+  // A command line that works, without "agentctl ".
+  std::string example;
+  // Whether it honours --dry-run; where it does not, --dry-run is refused.
+  bool has_dry_run = false;
+};
+
+// A command under `parent`, which is carried out by `run` after everything is parsed.
+CLI::App* AddCommand(CommandTree& tree, CLI::App& parent, const CommandText& text,
+                     std::function<ExitCode()> run);
+
+// A noun, which does nothing without one of its verbs.
+CLI::App* AddNoun(CommandTree& tree, const std::string& name, const std::string& summary);
+
+void AddApplyCommand(CommandTree& tree);
+void AddNodeCommands(CommandTree& tree);
+void AddSecretCommands(CommandTree& tree);
+void AddImageCommands(CommandTree& tree);
+void AddVmCommands(CommandTree& tree);
+void AddOperationCommands(CommandTree& tree);
+void AddCompletionCommand(CommandTree& tree);
+void AddVersionCommand(CommandTree& tree);
+
+// All of them, and the global options.
+void BuildCommandTree(CommandTree& tree);
+
+}  // namespace hvagent::agentctl
+
+#endif  // HVAGENT_AGENTCTL_COMMAND_H_

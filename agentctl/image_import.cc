@@ -1,0 +1,183 @@
+#include "agentctl/image_import.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "agentctl/contact_watch.h"
+#include "agentctl/progress.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+#include "base/unique_handle.h"
+#include "base/uuid.h"
+#include "hvagent/v1/image_service.grpc.pb.h"
+
+namespace hvagent::agentctl {
+namespace {
+
+constexpr size_t kChunkBytes = 1 << 20;
+constexpr absl::string_view kQcow2Magic("QFI\xfb", 4);
+constexpr absl::Duration kPollInterval = absl::Seconds(5);
+constexpr absl::Duration kPatience = absl::Seconds(30);
+
+struct FdTraits {
+  using Handle = int;
+  static int Invalid() { return -1; }
+  static void Close(int fd) { ::close(fd); }
+};
+using UniqueFd = UniqueHandle<FdTraits>;
+
+absl::Status FileError(int error, const std::string& file) {
+  return Error(absl::StatusCode::kFailedPrecondition, "FILE_UNREADABLE",
+               absl::ErrnoToStatus(error, absl::StrCat("cannot read ", file)).message());
+}
+
+// What is to be sent. Reads whole chunks, so that a slow pipe does not make many small ones.
+class Source {
+ public:
+  static absl::StatusOr<Source> Open(const std::string& file) {
+    UniqueFd fd(file == "-" ? ::dup(STDIN_FILENO) : ::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) return FileError(errno, file);
+    struct stat info;
+    if (::fstat(fd.get(), &info) != 0) return FileError(errno, file);
+    if (S_ISDIR(info.st_mode)) return FileError(EISDIR, file);
+    const uint64_t size = S_ISREG(info.st_mode) ? static_cast<uint64_t>(info.st_size) : 0;
+    return Source(file, std::move(fd), size);
+  }
+
+  // 0 when it is not known beforehand.
+  uint64_t size() const { return size_; }
+
+  // Fills `chunk` with the next bytes; empty at the end, and when `stop_fd` became readable.
+  absl::Status Read(int stop_fd, std::string& chunk) {
+    chunk.resize(kChunkBytes);
+    size_t filled = 0;
+    while (filled < kChunkBytes) {
+      pollfd events[] = {{fd_.get(), POLLIN, 0}, {stop_fd, POLLIN, 0}};
+      if (::poll(events, 2, -1) < 0) {
+        if (errno == EINTR) continue;
+        return FileError(errno, file_);
+      }
+      if (events[1].revents != 0) {
+        filled = 0;
+        break;
+      }
+      const ssize_t count = ::read(fd_.get(), chunk.data() + filled, kChunkBytes - filled);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return FileError(errno, file_);
+      if (count == 0) break;
+      filled += static_cast<size_t>(count);
+    }
+    chunk.resize(filled);
+    return absl::OkStatus();
+  }
+
+ private:
+  Source(std::string file, UniqueFd fd, uint64_t size)
+      : file_(std::move(file)), fd_(std::move(fd)), size_(size) {}
+
+  std::string file_;
+  UniqueFd fd_;
+  uint64_t size_;
+};
+
+absl::Status CheckIsRaw(absl::string_view first_bytes, const std::string& file) {
+  if (!absl::StartsWith(first_bytes, kQcow2Magic)) return absl::OkStatus();
+  return Error(absl::StatusCode::kFailedPrecondition, "NOT_A_RAW_IMAGE",
+               absl::StrCat(file,
+                            " is a qcow2 image, from which no guest would boot; first run "
+                            "`qemu-img convert -O raw ",
+                            file, " disk.raw`"));
+}
+
+// How the sending ended on this side.
+struct Sent {
+  absl::Status local;
+  bool complete = false;
+};
+
+// Writes header and chunks until the end, an error of ours, or until the agent takes no more.
+Sent Send(grpc::ClientWriter<v1::ImportImageRequest>& writer, Source& source,
+          v1::ImportImageRequest message, std::string chunk, int stop_fd, Progress& progress) {
+  if (!writer.Write(message)) return {};
+  uint64_t done = 0;
+  while (!chunk.empty()) {
+    const size_t size = chunk.size();
+    message.set_chunk(std::move(chunk));
+    if (!writer.Write(message)) return {};
+    done += size;
+    progress.Update(done, source.size());
+    chunk = std::move(*message.mutable_chunk());
+    if (absl::Status status = source.Read(stop_fd, chunk); !status.ok()) return {status, false};
+  }
+  return {absl::OkStatus(), true};
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Operation> ImportImage(Cli& cli, Interrupts& interrupts, Node& node,
+                                          const ImportWish& wish) {
+  ASSIGN_OR_RETURN(Source source, Source::Open(wish.file));
+  std::string first;
+  RETURN_IF_ERROR(source.Read(interrupts.fd(), first));
+  RETURN_IF_ERROR(CheckIsRaw(first, wish.file));
+  RETURN_IF_ERROR(node.CheckReachable(cli.call_options()));
+
+  v1::ImportImageRequest header;
+  header.mutable_header()->set_id(wish.id);
+  header.mutable_header()->set_size_bytes(source.size());
+  header.mutable_header()->set_sha256(wish.sha256);
+  header.mutable_header()->set_request_id(Uuid::Random().ToString());
+
+  v1::Operation operation;
+  Sent sent;
+  bool from_agent = false;
+  bool lost = false;
+  const CallOptions call{cli.options.timeout.value_or(absl::InfiniteDuration()),
+                         &interrupts.calls(), /*explain=*/true};
+  const absl::Status status =
+      node.Call(call, [&](const Node::Channel& channel, grpc::ClientContext& context) {
+        const ContactWatch watch(context, kPollInterval, kPatience, [&] {
+          return node.CheckReachable({kPollInterval, nullptr, /*explain=*/false});
+        });
+        v1::ImageService::Stub stub(channel);
+        const auto writer = stub.Import(&context, &operation);
+        {
+          Progress progress(cli.streams().err, cli.streams().err_is_terminal, wish.id);
+          sent = Send(*writer, source, header, std::move(first), interrupts.fd(), progress);
+        }
+        if (interrupts.interrupted() || !sent.local.ok()) context.TryCancel();
+        writer->WritesDone();
+        grpc::Status answer = writer->Finish();
+        from_agent = IsFromAgent(answer);
+        lost = watch.lost();
+        return answer;
+      });
+  if (status.ok()) return operation;
+  if (!sent.local.ok()) return Annotate(sent.local, "the upload was cancelled");
+  if (interrupts.interrupted()) {
+    return absl::CancelledError(
+        "interrupted: the upload was cancelled, and the agent removes what it had written");
+  }
+  if (from_agent) return status;
+  const absl::Status cause = lost
+                                 ? absl::UnavailableError(absl::StrCat(
+                                       "the node was silent for ", absl::FormatDuration(kPatience)))
+                                 : status;
+  if (sent.complete) {
+    return WithHint(
+        WithExit(Annotate(cause, "everything was sent, but no answer came"), ExitCode::kInDoubt),
+        absl::StrCat("look with `agentctl image get ", wish.id, "` before acting"));
+  }
+  return Annotate(cause, "the upload broke off, and the agent removes what it had written");
+}
+
+}  // namespace hvagent::agentctl
