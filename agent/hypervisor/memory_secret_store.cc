@@ -64,6 +64,10 @@ absl::Status MemorySecretStore::SetValue(const Uuid& uuid, const SecretBytes& va
     MutexLock lock(mutex_);
     const auto found = secrets_.find(uuid);
     if (found == secrets_.end()) return NotFound(uuid);
+    if (value.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the value of secret ", uuid.ToString(), " must not be empty"));
+    }
     found->second.value = value.Clone();
     return absl::OkStatus();
   });

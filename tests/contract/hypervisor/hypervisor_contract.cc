@@ -1,0 +1,288 @@
+#include "tests/contract/hypervisor/hypervisor_contract.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "gmock/gmock.h"
+#include "tests/contract/hypervisor/fails_with.h"
+
+namespace hvagent::hypervisor {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr absl::Duration kPatience = absl::Seconds(30);
+
+DomainListener Notices::Listener() {
+  return [this](std::optional<Uuid> domain) {
+    MutexLock lock(mutex_);
+    notices_.push_back(domain);
+    changed_.SignalAll();
+  };
+}
+
+bool Notices::Await(std::optional<Uuid> domain) {
+  const absl::Duration deadline = SystemClock().Monotonic() + kPatience;
+  MutexLock lock(mutex_);
+  while (true) {
+    const auto found = std::find(notices_.begin(), notices_.end(), domain);
+    if (found != notices_.end()) {
+      notices_.erase(found);
+      return true;
+    }
+    const absl::Duration left = deadline - SystemClock().Monotonic();
+    if (left <= absl::ZeroDuration()) return false;
+    changed_.WaitFor(mutex_, left);
+  }
+}
+
+size_t Notices::count() {
+  MutexLock lock(mutex_);
+  return notices_.size();
+}
+
+HypervisorContract::HypervisorContract() : subject_(GetParam()()) {}
+
+HypervisorContract::~HypervisorContract() {
+  hypervisor().SetListener(nullptr);
+  for (const TestDomain& domain : domains_) {
+    const auto info = hypervisor().GetDomain(domain.uuid);
+    if (absl::IsNotFound(info.status())) continue;
+    EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), Succeeds());
+    EXPECT_THAT(hypervisor().UndefineDomain(domain.uuid), Succeeds());
+  }
+}
+
+HypervisorContract::TestDomain HypervisorContract::NewDomain() {
+  static std::atomic<int> count = 0;
+  domains_.push_back({Uuid::Random(), absl::StrCat("contract-", getpid(), "-", ++count)});
+  return domains_.back();
+}
+
+std::string HypervisorContract::Xml(const TestDomain& domain, uint64_t memory_mib) {
+  return subject_->DomainXml(domain.uuid, domain.name, memory_mib);
+}
+
+HypervisorContract::TestDomain HypervisorContract::DefinedDomain() {
+  const TestDomain domain = NewDomain();
+  EXPECT_THAT(hypervisor().DefineDomain(Xml(domain)), Succeeds());
+  return domain;
+}
+
+HypervisorContract::TestDomain HypervisorContract::RunningDomain() {
+  const TestDomain domain = DefinedDomain();
+  EXPECT_THAT(hypervisor().StartDomain(domain.uuid), Succeeds());
+  return domain;
+}
+
+DomainState HypervisorContract::StateOf(const TestDomain& domain) {
+  const auto info = hypervisor().GetDomain(domain.uuid);
+  EXPECT_THAT(info, Succeeds());
+  return info.ok() ? info->state : DomainState::kCrashed;
+}
+
+std::vector<DomainInfo> HypervisorContract::List() {
+  auto domains = hypervisor().ListDomains();
+  EXPECT_THAT(domains, Succeeds());
+  return domains.ok() ? *std::move(domains) : std::vector<DomainInfo>();
+}
+
+namespace {
+
+MATCHER_P4(IsDomain, uuid, name, state, persistent, "") {
+  return arg.uuid == uuid && arg.name == name && arg.state == state && arg.persistent == persistent;
+}
+
+TEST_P(HypervisorContract, IsHealthyAndDescribesItsHost) {
+  EXPECT_THAT(hypervisor().Health(), Succeeds());
+  const auto host = hypervisor().GetHost();
+  ASSERT_THAT(host, Succeeds());
+  EXPECT_FALSE(host->hostname.empty());
+  EXPECT_GT(host->cpus, 0);
+  EXPECT_GT(host->memory_mib, 0);
+  EXPECT_THAT(host->libvirt_version, testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
+  EXPECT_THAT(host->hypervisor_version, testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
+}
+
+TEST_P(HypervisorContract, DefinedDomainIsThereAndShutOff) {
+  const TestDomain domain = DefinedDomain();
+  const auto expected = IsDomain(domain.uuid, domain.name, DomainState::kShutOff, true);
+  EXPECT_THAT(List(), testing::Contains(expected));
+  const auto by_uuid = hypervisor().GetDomain(domain.uuid);
+  ASSERT_THAT(by_uuid, Succeeds());
+  EXPECT_THAT(*by_uuid, expected);
+  const auto by_name = hypervisor().GetDomainByName(domain.name);
+  ASSERT_THAT(by_name, Succeeds());
+  EXPECT_THAT(*by_name, expected);
+  const auto xml = hypervisor().GetDomainXml(domain.uuid);
+  ASSERT_THAT(xml, Succeeds());
+  EXPECT_THAT(*xml, HasSubstr(domain.uuid.ToString()));
+}
+
+TEST_P(HypervisorContract, MissingDomainIsNotFoundByEveryCall) {
+  const TestDomain domain = NewDomain();
+  const auto not_found = FailsWith(absl::StatusCode::kNotFound, "DOMAIN_NOT_FOUND");
+  EXPECT_THAT(hypervisor().GetDomain(domain.uuid), not_found);
+  EXPECT_THAT(hypervisor().GetDomainByName(domain.name), not_found);
+  EXPECT_THAT(hypervisor().GetDomainXml(domain.uuid), not_found);
+  EXPECT_THAT(hypervisor().StartDomain(domain.uuid), not_found);
+  EXPECT_THAT(hypervisor().ShutdownDomain(domain.uuid), not_found);
+  EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, false), not_found);
+  EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), not_found);
+  EXPECT_THAT(hypervisor().UndefineDomain(domain.uuid), not_found);
+}
+
+TEST_P(HypervisorContract, DefiningAgainReplacesTheDefinition) {
+  const TestDomain domain = DefinedDomain();
+  const size_t before = List().size();
+  EXPECT_THAT(hypervisor().DefineDomain(Xml(domain)), Succeeds());
+  EXPECT_THAT(hypervisor().DefineDomain(Xml(domain, 128)), Succeeds());
+  EXPECT_EQ(List().size(), before);
+  EXPECT_THAT(*hypervisor().GetDomainXml(domain.uuid), HasSubstr("131072"));
+}
+
+TEST_P(HypervisorContract, RefusesNameOfAnotherDomain) {
+  const TestDomain owner = DefinedDomain();
+  TestDomain other = NewDomain();
+  other.name = owner.name;
+  EXPECT_THAT(hypervisor().DefineDomain(Xml(other)),
+              FailsWith(absl::StatusCode::kAlreadyExists, "DOMAIN_NAME_TAKEN"));
+  EXPECT_THAT(hypervisor().GetDomain(other.uuid),
+              FailsWith(absl::StatusCode::kNotFound, "DOMAIN_NOT_FOUND"));
+}
+
+TEST_P(HypervisorContract, RefusesAnotherNameForUuid) {
+  const TestDomain owner = DefinedDomain();
+  TestDomain renamed = owner;
+  renamed.name += "-renamed";
+  EXPECT_THAT(hypervisor().DefineDomain(Xml(renamed)),
+              FailsWith(absl::StatusCode::kAlreadyExists, "DOMAIN_NAME_TAKEN"));
+  EXPECT_EQ(hypervisor().GetDomain(owner.uuid)->name, owner.name);
+}
+
+TEST_P(HypervisorContract, RefusesWhatIsNoDomain) {
+  const size_t before = List().size();
+  EXPECT_TRUE(absl::IsInvalidArgument(hypervisor().DefineDomain("")));
+  EXPECT_TRUE(absl::IsInvalidArgument(hypervisor().DefineDomain("not XML")));
+  EXPECT_TRUE(absl::IsInvalidArgument(hypervisor().DefineDomain("<domain><name>a</name>")));
+  EXPECT_TRUE(absl::IsInvalidArgument(hypervisor().DefineDomain("<domain><nme>a</nme></domain>")));
+  EXPECT_EQ(List().size(), before);
+}
+
+TEST_P(HypervisorContract, StartedDomainRuns) {
+  const TestDomain domain = RunningDomain();
+  EXPECT_THAT(List(),
+              testing::Contains(IsDomain(domain.uuid, domain.name, DomainState::kRunning, true)));
+  EXPECT_EQ(StateOf(domain), DomainState::kRunning);
+}
+
+TEST_P(HypervisorContract, StartOfRunningDomainChangesNothing) {
+  const TestDomain domain = RunningDomain();
+  EXPECT_THAT(hypervisor().StartDomain(domain.uuid), Succeeds());
+  EXPECT_EQ(StateOf(domain), DomainState::kRunning);
+}
+
+TEST_P(HypervisorContract, StartsThatRaceAllSucceed) {
+  const TestDomain domain = DefinedDomain();
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] { EXPECT_THAT(hypervisor().StartDomain(domain.uuid), Succeeds()); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(StateOf(domain), DomainState::kRunning);
+}
+
+TEST_P(HypervisorContract, DestroyCutsThePower) {
+  const TestDomain domain = RunningDomain();
+  EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), Succeeds());
+  EXPECT_EQ(StateOf(domain), DomainState::kShutOff);
+  EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), Succeeds());
+  EXPECT_THAT(hypervisor().StartDomain(domain.uuid), Succeeds());
+  EXPECT_EQ(StateOf(domain), DomainState::kRunning);
+}
+
+TEST_P(HypervisorContract, ShutdownPressesThePowerButton) {
+  Notices notices;
+  const TestDomain domain = RunningDomain();
+  hypervisor().SetListener(notices.Listener());
+  EXPECT_THAT(hypervisor().ShutdownDomain(domain.uuid), Succeeds());
+  if (subject().guests_obey_power_button()) {
+    // Later than the notices of the start, which may come now too.
+    while (StateOf(domain) != DomainState::kShutOff) ASSERT_TRUE(notices.Await(domain.uuid));
+    EXPECT_THAT(hypervisor().ShutdownDomain(domain.uuid), Succeeds());
+  } else {
+    EXPECT_EQ(StateOf(domain), DomainState::kRunning);
+  }
+  hypervisor().SetListener(nullptr);
+}
+
+TEST_P(HypervisorContract, RebootNeedsRunningDomainAndKeepsItRunning) {
+  const TestDomain domain = DefinedDomain();
+  const auto not_running = FailsWith(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING");
+  EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, false), not_running);
+  EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, true), not_running);
+  ASSERT_THAT(hypervisor().StartDomain(domain.uuid), Succeeds());
+  EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, true), Succeeds());
+  EXPECT_EQ(StateOf(domain), DomainState::kRunning);
+  EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, false), Succeeds());
+}
+
+TEST_P(HypervisorContract, UndefineRemovesStoppedDomain) {
+  const TestDomain domain = DefinedDomain();
+  EXPECT_THAT(hypervisor().UndefineDomain(domain.uuid), Succeeds());
+  EXPECT_THAT(hypervisor().GetDomain(domain.uuid),
+              FailsWith(absl::StatusCode::kNotFound, "DOMAIN_NOT_FOUND"));
+  EXPECT_THAT(hypervisor().UndefineDomain(domain.uuid),
+              FailsWith(absl::StatusCode::kNotFound, "DOMAIN_NOT_FOUND"));
+}
+
+TEST_P(HypervisorContract, UndefineRefusesRunningDomain) {
+  const TestDomain domain = RunningDomain();
+  EXPECT_THAT(hypervisor().UndefineDomain(domain.uuid),
+              FailsWith(absl::StatusCode::kFailedPrecondition, "DOMAIN_RUNNING"));
+  EXPECT_THAT(*hypervisor().GetDomain(domain.uuid),
+              IsDomain(domain.uuid, domain.name, DomainState::kRunning, true));
+}
+
+TEST_P(HypervisorContract, RunningGuestKeepsWhatItWasStartedWith) {
+  const TestDomain domain = RunningDomain();
+  EXPECT_THAT(hypervisor().DefineDomain(Xml(domain, 128)), Succeeds());
+  EXPECT_EQ(StateOf(domain), DomainState::kRunning);
+  EXPECT_THAT(*hypervisor().GetDomainXml(domain.uuid), Not(HasSubstr("131072")));
+  EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), Succeeds());
+  EXPECT_THAT(*hypervisor().GetDomainXml(domain.uuid), HasSubstr("131072"));
+}
+
+TEST_P(HypervisorContract, TellsListenerOfEveryChange) {
+  Notices notices;
+  hypervisor().SetListener(notices.Listener());
+  const TestDomain domain = DefinedDomain();
+  EXPECT_TRUE(notices.Await(domain.uuid)) << "defined";
+  EXPECT_THAT(hypervisor().StartDomain(domain.uuid), Succeeds());
+  EXPECT_TRUE(notices.Await(domain.uuid)) << "started";
+  EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), Succeeds());
+  EXPECT_TRUE(notices.Await(domain.uuid)) << "stopped";
+  EXPECT_THAT(hypervisor().UndefineDomain(domain.uuid), Succeeds());
+  EXPECT_TRUE(notices.Await(domain.uuid)) << "undefined";
+  hypervisor().SetListener(nullptr);
+}
+
+TEST_P(HypervisorContract, RemovedListenerHearsNoMore) {
+  Notices removed;
+  Notices listening;
+  hypervisor().SetListener(removed.Listener());
+  hypervisor().SetListener(listening.Listener());
+  const size_t before = removed.count();
+  const TestDomain domain = DefinedDomain();
+  EXPECT_TRUE(listening.Await(domain.uuid));
+  EXPECT_EQ(removed.count(), before);
+  hypervisor().SetListener(nullptr);
+}
+
+}  // namespace
+}  // namespace hvagent::hypervisor

@@ -1,0 +1,43 @@
+// LibvirtHypervisor for the contract, with the domains that a driver can run.
+#ifndef HVAGENT_TESTS_CONTRACT_HYPERVISOR_LIBVIRT_UNDER_TEST_H_
+#define HVAGENT_TESTS_CONTRACT_HYPERVISOR_LIBVIRT_UNDER_TEST_H_
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "agent/hypervisor/libvirt_connection.h"
+#include "agent/hypervisor/libvirt_hypervisor.h"
+#include "tests/contract/hypervisor/fails_with.h"
+#include "tests/contract/hypervisor/hypervisor_contract.h"
+
+namespace hvagent::hypervisor {
+
+class LibvirtUnderTest final : public HypervisorUnderTest {
+ public:
+  // `domain_type` is libvirt's, "test" or "qemu".
+  LibvirtUnderTest(const std::string& uri, std::string domain_type, bool guests_obey)
+      : connection_({.uri = uri}), domain_type_(std::move(domain_type)), guests_obey_(guests_obey) {
+    EXPECT_THAT(connection_.WaitUntilConnected(absl::Seconds(30)), Succeeds());
+  }
+
+  Hypervisor& hypervisor() override { return hypervisor_; }
+
+  // A guest without disks, which waits in its firmware.
+  std::string DomainXml(const Uuid& uuid, const std::string& name, uint64_t memory_mib) override {
+    return absl::StrCat("<domain type='", domain_type_, "'><name>", name, "</name><uuid>",
+                        uuid.ToString(), "</uuid><memory unit='MiB'>", memory_mib,
+                        "</memory><os><type>hvm</type></os></domain>");
+  }
+
+  bool guests_obey_power_button() const override { return guests_obey_; }
+
+ private:
+  LibvirtConnection connection_;
+  LibvirtHypervisor hypervisor_{&connection_};
+  const std::string domain_type_;
+  const bool guests_obey_;
+};
+
+}  // namespace hvagent::hypervisor
+
+#endif  // HVAGENT_TESTS_CONTRACT_HYPERVISOR_LIBVIRT_UNDER_TEST_H_
