@@ -70,6 +70,7 @@ mon osd min down reporters = 1
 mon osd reporter subtree level = osd
 paxos propose interval = 0.1
 paxos min wait = 0.02
+mgr stats period = 1
 [mon]
 mon data = $ceph_dir/\$name
 keyring = $ceph_dir/\$name/keyring
@@ -183,11 +184,14 @@ ceph_up() {
   for id in $(osd_ids); do ceph_osd_mkfs "$id" & pids+=($!); done
   for name in $(mon_names); do ceph_service_up "mon.$name"; done
   until_true 30 ceph_answers || die "the monitors do not answer: see $ceph_dir/log/mon.a.log"
-  wait_all "${pids[@]}"
   ceph_service_up mgr.x
+  wait_all "${pids[@]}"
   for id in $(osd_ids); do
     [ -e "$ceph_dir/pools-made" ] || ceph_admin ceph osd new "$(<"$ceph_dir/osd.$id/lab-uuid")" "$id"
     ceph_service_up "osd.$id"
+  done
+  for id in $(osd_ids); do
+    until_true 30 ceph_service_serves "osd.$id" || die "osd.$id does not come up: see $ceph_dir/log/osd.$id.log"
   done
   if [ ! -e "$ceph_dir/pools-made" ]; then
     pids=()

@@ -17,11 +17,18 @@ freezer_of() {
   echo "$root/$lab_prefix/$1"
 }
 
+# freezer_make PLACE: makes the place's cgroup and prints where it is. A machine without one that we may write to loses
+# only `lab/fault freeze NODE`.
+freezer_make() {
+  local group
+  group=$(freezer_of "$1") && mkdir -p "$group" 2>/dev/null && echo "$group" || true
+}
+
 # freezer_join PLACE: puts the calling shell, and so all that it starts, into the place's cgroup.
-# A machine without a writable cgroup loses only `lab/fault freeze NODE`.
 freezer_join() {
   local group
-  group=$(freezer_of "$1") && mkdir -p "$group" 2>/dev/null && echo "$BASHPID" >"$group/cgroup.procs" || true
+  group=$(freezer_make "$1")
+  [ -z "$group" ] || echo "$BASHPID" >"$group/cgroup.procs"
 }
 
 freezer_state() {

@@ -21,10 +21,9 @@ place_up() {
   dir=$(place_dir "$1") log=$dir/setup.log
   rm -f "$dir/init"
   (
-    freezer_join "$1"
     exec {lab_lock_fd}<&- </dev/null >"$log" 2>&1 3>"$dir/init"
     exec setsid --fork nsenter --net="/run/netns/$(netns "$1")" \
-      unshare --mount --uts --pid --fork --kill-child "$repo/lab/lib/place-init" "$1" "$dir"
+      unshare --mount --uts --pid --fork --kill-child "$repo/lab/lib/place-init" "$1" "$dir" "$(freezer_make "$1")"
   )
   until_true 20 place_is_up "$1" || { cat "$log" >&2; die "$1 did not start: see $log"; }
 }
