@@ -41,8 +41,9 @@ absl::Status CheckTls(const v1::AgentConfig& config) {
   if (config.listen_address().empty()) return absl::OkStatus();
   const v1::TlsFiles& tls = config.tls();
   if (tls.certificate_file().empty() || tls.private_key_file().empty() || tls.ca_file().empty()) {
-    return InvalidField("tls", "certificate_file, private_key_file and ca_file are needed with "
-                               "listen_address");
+    return InvalidField("tls",
+                        "certificate_file, private_key_file and ca_file are needed with "
+                        "listen_address");
   }
   for (const auto& [field, path] : {std::pair("tls.certificate_file", &tls.certificate_file()),
                                     std::pair("tls.private_key_file", &tls.private_key_file()),

@@ -34,8 +34,8 @@ absl::Status PrepareSocketFolder(const std::string& socket_path) {
   if (std::filesystem::is_directory(folder, error)) return absl::OkStatus();
   std::filesystem::create_directories(folder.parent_path(), error);
   if (mkdir(folder.c_str(), S_IRWXU) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot make the socket's folder ",
-                                                   folder.string()));
+    return absl::ErrnoToStatus(errno,
+                               absl::StrCat("cannot make the socket's folder ", folder.string()));
   }
   return absl::OkStatus();
 }

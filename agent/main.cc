@@ -79,8 +79,8 @@ absl::Status Serve(const Flags& flags) {
     ASSIGN_OR_RETURN(backends, MakeRealBackends(config));
   }
   ASSIGN_OR_RETURN(const auto server, Server::Start(config, std::move(backends)));
-  LOG(INFO) << "agentd " << kVersion << " serves node " << config.node_name() << " on unix:"
-            << config.unix_socket() << (server->port() != 0 ? " and TCP port " : "")
+  LOG(INFO) << "agentd " << kVersion << " serves node " << config.node_name()
+            << " on unix:" << config.unix_socket() << (server->port() != 0 ? " and TCP port " : "")
             << (server->port() != 0 ? std::to_string(server->port()) : "");
 
   int signal_number = 0;

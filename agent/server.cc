@@ -92,9 +92,9 @@ class Server::Impl {
     if (!config.listen_address().empty()) {
       builder.AddListeningPort(config.listen_address(), TlsCredentials(config.tls()), &port_);
     }
-    for (grpc::Service* service : std::initializer_list<grpc::Service*>{
-             &node_service_, &secret_service_, &image_service_, &operation_service_,
-             &vm_service_}) {
+    for (grpc::Service* service :
+         std::initializer_list<grpc::Service*>{&node_service_, &secret_service_, &image_service_,
+                                               &operation_service_, &vm_service_}) {
       builder.RegisterService(service);
     }
     server_ = builder.BuildAndStart();

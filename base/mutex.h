@@ -55,8 +55,7 @@ class CondVar {
     }
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
     // wait_until on the steady clock: wait_for with system time would follow wall-clock steps.
-    const auto deadline =
-        std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(timeout);
+    const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(timeout);
     const bool notified = cv_.wait_until(lock, deadline) == std::cv_status::no_timeout;
     lock.release();
     return notified;

@@ -32,9 +32,9 @@ absl::Status CheckName(absl::string_view name, absl::string_view what, size_t ma
       std::all_of(name.begin(), name.end(), IsNameChar)) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      Quoted(name), " is not a valid ", what, ": 1 to ", max,
-      " letters, digits, '.', '_' or '-', the first a letter or digit"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(Quoted(name), " is not a valid ", what, ": 1 to ", max,
+                   " letters, digits, '.', '_' or '-', the first a letter or digit"));
 }
 
 }  // namespace

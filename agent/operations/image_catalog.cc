@@ -24,8 +24,8 @@ v1::Image ToProto(const block::ImageName& name, const block::ImageInfo& info) {
   if (auto it = info.metadata.find(kDigestKey); it != info.metadata.end()) {
     image.set_sha256(it->second);
   }
-  *image.mutable_create_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
-      absl::ToUnixNanos(info.create_time));
+  *image.mutable_create_time() =
+      google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(info.create_time));
   return image;
 }
 
@@ -36,8 +36,9 @@ absl::Status CheckImageId(absl::string_view field, absl::string_view id) {
     return InvalidField(field, status.message());
   }
   if (absl::StartsWith(id, kStagedPrefix)) {
-    return InvalidField(field, "names that begin with \"hvagent-import-\" are kept for imports "
-                               "under way");
+    return InvalidField(field,
+                        "names that begin with \"hvagent-import-\" are kept for imports "
+                        "under way");
   }
   return absl::OkStatus();
 }
@@ -54,8 +55,7 @@ absl::StatusOr<std::vector<v1::Image>> ImageCatalog::List(absl::string_view afte
   std::string last(after);
   while (images.size() < limit) {
     const size_t wanted = limit - images.size();
-    ASSIGN_OR_RETURN(const std::vector<std::string> names,
-                     block_.ListImages(pool_, last, wanted));
+    ASSIGN_OR_RETURN(const std::vector<std::string> names, block_.ListImages(pool_, last, wanted));
     for (const std::string& id : names) {
       if (absl::StartsWith(id, kStagedPrefix)) continue;
       const auto info = block_.GetImage(NameOf(id));

@@ -28,8 +28,9 @@ bool IsZero(absl::string_view block) {
 absl::Status CheckSize(uint64_t size_bytes) {
   if (size_bytes % kSectorBytes != 0 || Bytes(size_bytes) > kMaxImageSize) {
     return InvalidField("header.size_bytes",
-                        absl::StrCat(size_bytes, " bytes is not the size of a raw disk: a multiple "
-                                                 "of 512, at most 64 TiB"));
+                        absl::StrCat(size_bytes,
+                                     " bytes is not the size of a raw disk: a multiple "
+                                     "of 512, at most 64 TiB"));
   }
   return absl::OkStatus();
 }
@@ -48,12 +49,12 @@ absl::Status CheckHeader(const v1::ImportImageRequest::Header& header) {
 }
 
 absl::Status ExistsWithOtherContent(const v1::Image& image) {
-  return Error(absl::StatusCode::kAlreadyExists, "IMAGE_EXISTS",
-               absl::StrCat("image ", image.pool(), "/", image.id(),
-                            image.sha256().empty()
-                                ? " exists and was not imported by this program"
-                                : absl::StrCat(" exists with sha256 ", image.sha256()),
-                            ": choose another id, or delete it first"));
+  return Error(
+      absl::StatusCode::kAlreadyExists, "IMAGE_EXISTS",
+      absl::StrCat("image ", image.pool(), "/", image.id(),
+                   image.sha256().empty() ? " exists and was not imported by this program"
+                                          : absl::StrCat(" exists with sha256 ", image.sha256()),
+                   ": choose another id, or delete it first"));
 }
 
 }  // namespace
@@ -67,8 +68,8 @@ absl::StatusOr<std::unique_ptr<ImageImport>> ImageImport::Begin(
                         (!header.sha256().empty() && header.sha256() != existing->sha256()))) {
     return ExistsWithOtherContent(*existing);
   }
-  ASSIGN_OR_RETURN(auto operation, table.Begin(v1::Operation::IMAGE_IMPORT, header.id(),
-                                               header.size_bytes()));
+  ASSIGN_OR_RETURN(auto operation,
+                   table.Begin(v1::Operation::IMAGE_IMPORT, header.id(), header.size_bytes()));
   std::unique_ptr<ImageImport> import(new ImageImport(header, catalog, std::move(operation)));
   if (!existing.ok()) {
     if (absl::Status status = import->OpenStaged(); !status.ok()) {
@@ -204,8 +205,8 @@ void ImageImport::Abort(const absl::Status& reason) {
     return;
   }
   if (absl::Status journalled = operation_->Finish(reason); !journalled.ok()) {
-    LOG(ERROR) << "import " << operation_->id() << ": its end could not be recorded: "
-               << journalled;
+    LOG(ERROR) << "import " << operation_->id()
+               << ": its end could not be recorded: " << journalled;
   }
 }
 

@@ -149,8 +149,7 @@ void OperationTable::SetProgress(const std::string& id, uint64_t bytes_done) {
   Notify(operation);
 }
 
-absl::Status OperationTable::Finish(const std::string& id,
-                                    const absl::StatusOr<v1::Image>& image) {
+absl::Status OperationTable::Finish(const std::string& id, const absl::StatusOr<v1::Image>& image) {
   v1::Operation operation;
   {
     MutexLock lock(mutex_);

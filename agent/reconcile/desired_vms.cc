@@ -31,11 +31,7 @@ absl::Status NoSuchVm(absl::string_view id) {
 
 DesiredVms::DesiredVms(state::StateStore& state, state::RequestLog& requests, VmWorker& worker,
                        Reconciler& reconciler, const Clock& clock)
-    : state_(state),
-      requests_(requests),
-      worker_(worker),
-      reconciler_(reconciler),
-      clock_(clock) {}
+    : state_(state), requests_(requests), worker_(worker), reconciler_(reconciler), clock_(clock) {}
 
 absl::StatusOr<VmRecord> DesiredVms::Store(VmRecord vm, const RequestKey& request) {
   RETURN_IF_ERROR(requests_.PutVm(vm, request));
@@ -70,8 +66,7 @@ absl::StatusOr<VmRecord> DesiredVms::ChangeFor(const v1::VmSpec& spec) {
   const v1::VmSpec wanted = domain_xml::Normalize(spec);
   ASSIGN_OR_RETURN(auto existing, state_.GetVm(uuid));
   if (!existing.has_value()) {
-    return VmRecord{
-        .uuid = uuid, .spec = wanted, .generation = 1, .create_time = clock_.Now()};
+    return VmRecord{.uuid = uuid, .spec = wanted, .generation = 1, .create_time = clock_.Now()};
   }
   if (existing->deleting) return BeingDeleted(*existing);
   std::vector<std::string> fields = domain_xml::DifferingFields(existing->spec, wanted);

@@ -10,8 +10,8 @@ using hypervisor::DomainInfo;
 using hypervisor::DomainState;
 
 bool IsActive(const std::optional<DomainInfo>& domain) {
-  return domain.has_value() && (domain->state == DomainState::kRunning ||
-                                domain->state == DomainState::kPaused);
+  return domain.has_value() &&
+         (domain->state == DomainState::kRunning || domain->state == DomainState::kPaused);
 }
 
 std::vector<Action> PlanDeletion(const ObservedVm& observed) {
@@ -32,11 +32,11 @@ std::vector<Action> PlanDeletion(const ObservedVm& observed) {
 absl::Status CheckNothingForeignInTheWay(const state::VmRecord& desired,
                                          const ObservedVm& observed) {
   if (observed.domain.has_value() && !observed.domain_is_ours) {
-    return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_OURS",
-                 absl::StrCat("a domain with UUID ", desired.uuid.ToString(), " (\"",
-                              observed.domain->name,
-                              "\") exists on this node and was not made by this agent; it is left "
-                              "alone: choose another UUID, or remove that domain"));
+    return Error(
+        absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_OURS",
+        absl::StrCat("a domain with UUID ", desired.uuid.ToString(), " (\"", observed.domain->name,
+                     "\") exists on this node and was not made by this agent; it is left "
+                     "alone: choose another UUID, or remove that domain"));
   }
   if (observed.name_holder.has_value()) {
     return Error(absl::StatusCode::kAlreadyExists, "DOMAIN_NAME_TAKEN",
@@ -62,9 +62,10 @@ absl::StatusOr<std::vector<Action>> PlanRunning(const ObservedVm& observed) {
       }
       return actions;
     case DomainState::kPaused:
-      return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_PAUSED",
-                   "the guest is paused, by hand or because its storage failed: see `virsh domstate "
-                   "--reason`, then resume it");
+      return Error(
+          absl::StatusCode::kFailedPrecondition, "DOMAIN_PAUSED",
+          "the guest is paused, by hand or because its storage failed: see `virsh domstate "
+          "--reason`, then resume it");
     case DomainState::kShutOff:
     case DomainState::kCrashed:
       // Defined anew before each start, so that its monitors are those of today.

@@ -128,8 +128,8 @@ absl::StatusOr<bool> Reconciler::MakeItSo(const state::VmRecord& vm) {
 absl::Duration Reconciler::NextBackoff(const Uuid& uuid) {
   MutexLock lock(mutex_);
   const int failures = std::min(failures_[uuid]++, 16);
-  const absl::Duration full = std::min(options_.first_backoff * (1 << failures),
-                                       options_.max_backoff);
+  const absl::Duration full =
+      std::min(options_.first_backoff * (1 << failures), options_.max_backoff);
   absl::BitGen random;
   return full * absl::Uniform(random, 0.5, 1.0);
 }

@@ -20,8 +20,8 @@ namespace hvagent::reconcile {
 
 // The outcome of looking at a VM and acting once.
 struct Outcome {
-  int64_t generation = 0;      // of the spec that was acted on
-  absl::Duration looked_at;    // when the look began, on the monotonic clock
+  int64_t generation = 0;    // of the spec that was acted on
+  absl::Duration looked_at;  // when the look began, on the monotonic clock
   // As it shall be. Otherwise `error` says why not, or is OK while it is only a matter of time.
   bool converged = false;
   absl::Status error;

@@ -105,10 +105,10 @@ absl::Status VmWorker::CheckImage(const v1::VmSpec& spec) {
                               " is not protected: run `rbd snap protect ", golden.ToString(), "`"));
   }
   if (GiB(spec.root_disk().size_gib()) < snapshot->size) {
-    return InvalidField("root_disk.size_gib",
-                        absl::StrCat(spec.root_disk().size_gib(), " GiB is smaller than image ",
-                                     spec.root_disk().image(), " of ", snapshot->size.count(),
-                                     " bytes"));
+    return InvalidField(
+        "root_disk.size_gib",
+        absl::StrCat(spec.root_disk().size_gib(), " GiB is smaller than image ",
+                     spec.root_disk().image(), " of ", snapshot->size.count(), " bytes"));
   }
   return absl::OkStatus();
 }

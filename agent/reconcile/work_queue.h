@@ -41,7 +41,7 @@ class WorkQueue {
   Mutex mutex_;
   CondVar changed_;
   std::deque<Uuid> ready_ ABSL_GUARDED_BY(mutex_);
-  std::set<Uuid> dirty_ ABSL_GUARDED_BY(mutex_);       // in ready_, or to be after Done
+  std::set<Uuid> dirty_ ABSL_GUARDED_BY(mutex_);  // in ready_, or to be after Done
   std::set<Uuid> processing_ ABSL_GUARDED_BY(mutex_);
   std::map<Uuid, absl::Duration> due_ ABSL_GUARDED_BY(mutex_);  // on the monotonic clock
   std::set<std::pair<absl::Duration, Uuid>> by_time_ ABSL_GUARDED_BY(mutex_);

@@ -33,8 +33,7 @@ grpc::ServerUnaryReactor* ImageService::List(grpc::CallbackServerContext* contex
   return AnswerOnPool<v1::ListImagesResponse>(
       context, pool_, response, [this, request]() -> absl::StatusOr<v1::ListImagesResponse> {
         const size_t size = PageSize(request->page_size());
-        ASSIGN_OR_RETURN(std::vector<v1::Image> images,
-                         catalog_.List(request->page_token(), size));
+        ASSIGN_OR_RETURN(std::vector<v1::Image> images, catalog_.List(request->page_token(), size));
         v1::ListImagesResponse page;
         for (v1::Image& image : images) *page.add_images() = std::move(image);
         if (images.size() == size) page.set_next_page_token(page.images().rbegin()->id());

@@ -36,8 +36,7 @@ void ImportCall::TakeMessage() {
 
 absl::Status ImportCall::Begin() {
   if (!message_.has_header()) return InvalidField("header", "must be the first message");
-  ASSIGN_OR_RETURN(import_,
-                   operations::ImageImport::Begin(message_.header(), catalog_, table_));
+  ASSIGN_OR_RETURN(import_, operations::ImageImport::Begin(message_.header(), catalog_, table_));
   // A client that stalls is woken by ending its call.
   import_->operation().SetCancelCallback([this] { context_->TryCancel(); });
   context_->AddInitialMetadata(kOperationIdKey, import_->operation_id());

@@ -25,8 +25,7 @@ void NodeHealth::Update(Part& part, const absl::Status& status) {
   part.known = true;
   part.healthy = status.ok();
   part.reason = status.ok() ? part.reason_when_true
-                            : ErrorReason(status).value_or(
-                                  absl::StatusCodeToString(status.code()));
+                            : ErrorReason(status).value_or(absl::StatusCodeToString(status.code()));
   part.message = std::string(status.message());
 }
 
@@ -50,19 +49,19 @@ std::vector<v1::Condition> NodeHealth::Conditions() {
     condition.set_status(part->healthy ? v1::Condition::TRUE : v1::Condition::FALSE);
     condition.set_reason(part->reason);
     condition.set_message(part->message);
-    *condition.mutable_since() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
-        absl::ToUnixNanos(part->since));
+    *condition.mutable_since() =
+        google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(part->since));
   }
   return conditions;
 }
 
 void NodeHealth::Start(absl::Duration period, std::function<void(bool)> on_change,
                        std::function<void()> on_connected) {
-  thread_ = std::thread([this, period, on_change = std::move(on_change),
-                         on_connected = std::move(on_connected)] {
-    pthread_setname_np(pthread_self(), "node-health");
-    Run(period, on_change, on_connected);
-  });
+  thread_ = std::thread(
+      [this, period, on_change = std::move(on_change), on_connected = std::move(on_connected)] {
+        pthread_setname_np(pthread_self(), "node-health");
+        Run(period, on_change, on_connected);
+      });
 }
 
 void NodeHealth::Run(absl::Duration period, const std::function<void(bool)>& on_change,

@@ -27,13 +27,13 @@ std::string SerializeDeterministically(const google::protobuf::Message& message)
 }  // namespace
 
 absl::StatusOr<state::RequestKey> KeyOf(absl::string_view method,
-                                            const google::protobuf::Message& request) {
+                                        const google::protobuf::Message& request) {
   std::unique_ptr<google::protobuf::Message> body(request.New());
   body->CopyFrom(request);
   const auto* field = body->GetDescriptor()->FindFieldByName("request_id");
   CHECK(field != nullptr) << body->GetTypeName() << " has no request_id";
   state::RequestKey key{.id = body->GetReflection()->GetString(*body, field),
-                            .method = std::string(method)};
+                        .method = std::string(method)};
   if (key.id.size() > kMaxRequestId) {
     return InvalidField("request_id", "is longer than 128 bytes");
   }

@@ -13,7 +13,7 @@ namespace hvagent::service {
 // material. `method` as "VmService.Create".
 // Errors: INVALID_ARGUMENT (request_id) when the id is over 128 bytes.
 absl::StatusOr<state::RequestKey> KeyOf(absl::string_view method,
-                                            const google::protobuf::Message& request);
+                                        const google::protobuf::Message& request);
 
 }  // namespace hvagent::service
 

@@ -78,9 +78,9 @@ class SettleCall::Wait : public std::enable_shared_from_this<Wait> {
     if (entry.has_value() && !entry->outcome.error.ok()) {
       return Annotate(entry->outcome.error, "not done yet, the agent goes on trying");
     }
-    return Error(absl::StatusCode::kDeadlineExceeded, "STILL_IN_PROGRESS",
-                 absl::StrCat("VM ", target_.uuid.ToString(),
-                              " is not as wished yet; the agent goes on"));
+    return Error(
+        absl::StatusCode::kDeadlineExceeded, "STILL_IN_PROGRESS",
+        absl::StrCat("VM ", target_.uuid.ToString(), " is not as wished yet; the agent goes on"));
   }
 
   SettleCall* const call_;
@@ -118,8 +118,7 @@ void SettleCall::Answer(const absl::Status& settled) {
     Finish(ToGrpcStatus(settled));
     return;
   }
-  const absl::Status queued =
-      shared_.pool.Submit([this] { Finish(ToGrpcStatus(answer_())); });
+  const absl::Status queued = shared_.pool.Submit([this] { Finish(ToGrpcStatus(answer_())); });
   if (!queued.ok()) Finish(ToGrpcStatus(queued));
 }
 

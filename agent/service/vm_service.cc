@@ -36,12 +36,17 @@ VmService::VmService(const SettleContext& settle, reconcile::DesiredVms& vms,
       requests_(requests),
       view_(view) {}
 
-absl::Status VmService::CheckNode(const v1::VmSpec& spec) const {
+absl::StatusOr<v1::VmSpec> VmService::Admit(const v1::VmSpec& spec) const {
+  RETURN_IF_ERROR(PrefixField(domain_xml::ValidateVmSpec(spec), "spec"));
   const std::string& here = worker_.options().node_name;
-  if (spec.node().empty() || spec.node() == here) return absl::OkStatus();
-  return InvalidField("spec.node",
-                      absl::StrCat("the VM is meant for \"", spec.node(), "\", and this is \"",
-                                   here, "\": send it to that node's agent"));
+  if (!spec.node().empty() && spec.node() != here) {
+    return InvalidField(
+        "spec.node", absl::StrCat("the VM is meant for \"", spec.node(), "\", and this is \"", here,
+                                  "\": send it to that node's agent"));
+  }
+  v1::VmSpec admitted = domain_xml::Normalize(spec);
+  admitted.set_node(here);
+  return admitted;
 }
 
 absl::Status VmService::Show(const std::string& id, v1::Vm* shown) {
@@ -51,15 +56,13 @@ absl::Status VmService::Show(const std::string& id, v1::Vm* shown) {
 }
 
 grpc::ServerUnaryReactor* VmService::Create(grpc::CallbackServerContext* context,
-                                            const v1::CreateVmRequest* request,
-                                            v1::Vm* response) {
+                                            const v1::CreateVmRequest* request, v1::Vm* response) {
   return SettleCall::Start(
       context, settle_,
       [this, request]() -> absl::StatusOr<Target> {
-        RETURN_IF_ERROR(PrefixField(domain_xml::ValidateVmSpec(request->spec()), "spec"));
-        RETURN_IF_ERROR(CheckNode(request->spec()));
+        ASSIGN_OR_RETURN(const v1::VmSpec spec, Admit(request->spec()));
         ASSIGN_OR_RETURN(const RequestKey key, KeyOf("VmService.Create", *request));
-        ASSIGN_OR_RETURN(const VmRecord vm, vms_.Create(request->spec(), key));
+        ASSIGN_OR_RETURN(const VmRecord vm, vms_.Create(spec, key));
         return TargetOf(vm, request->wait());
       },
       [this, request, response] { return Show(request->spec().uuid(), response); });
@@ -75,21 +78,19 @@ grpc::ServerUnaryReactor* VmService::Apply(grpc::CallbackServerContext* context,
   return SettleCall::Start(
       context, settle_,
       [this, request]() -> absl::StatusOr<Target> {
-        RETURN_IF_ERROR(PrefixField(domain_xml::ValidateVmSpec(request->spec()), "spec"));
-        RETURN_IF_ERROR(CheckNode(request->spec()));
+        ASSIGN_OR_RETURN(const v1::VmSpec spec, Admit(request->spec()));
         ASSIGN_OR_RETURN(const RequestKey key, KeyOf("VmService.Apply", *request));
-        ASSIGN_OR_RETURN(const VmRecord vm, vms_.Apply(request->spec(), key));
+        ASSIGN_OR_RETURN(const VmRecord vm, vms_.Apply(spec, key));
         return TargetOf(vm, request->wait());
       },
       [this, request, response] { return Show(request->spec().uuid(), response->mutable_vm()); });
 }
 
 absl::StatusOr<v1::ApplyVmResponse> VmService::DryRun(const v1::ApplyVmRequest& request) {
-  RETURN_IF_ERROR(PrefixField(domain_xml::ValidateVmSpec(request.spec()), "spec"));
-  RETURN_IF_ERROR(CheckNode(request.spec()));
-  ASSIGN_OR_RETURN(const auto actions, vms_.DryRun(request.spec()));
+  ASSIGN_OR_RETURN(const v1::VmSpec spec, Admit(request.spec()));
+  ASSIGN_OR_RETURN(const auto actions, vms_.DryRun(spec));
   v1::ApplyVmResponse response;
-  *response.mutable_vm()->mutable_spec() = domain_xml::Normalize(request.spec());
+  *response.mutable_vm()->mutable_spec() = spec;
   for (const reconcile::Action& action : actions) {
     v1::PlannedAction* planned = response.add_actions();
     planned->set_action(std::string(reconcile::ActionName(action.kind)));
@@ -156,8 +157,7 @@ grpc::ServerUnaryReactor* VmService::Stop(grpc::CallbackServerContext* context,
 }
 
 grpc::ServerUnaryReactor* VmService::Reboot(grpc::CallbackServerContext* context,
-                                            const v1::RebootVmRequest* request,
-                                            v1::Vm* response) {
+                                            const v1::RebootVmRequest* request, v1::Vm* response) {
   return AnswerOnPool<v1::Vm>(context, settle_.pool, response,
                               [this, request] { return RebootNow(*request); });
 }
@@ -201,8 +201,8 @@ grpc::ServerUnaryReactor* VmService::RenderXml(grpc::CallbackServerContext* cont
                                                v1::RenderXmlResponse* response) {
   return AnswerOnPool<v1::RenderXmlResponse>(
       context, settle_.pool, response, [this, request]() -> absl::StatusOr<v1::RenderXmlResponse> {
-        RETURN_IF_ERROR(PrefixField(domain_xml::ValidateVmSpec(request->spec()), "spec"));
-        ASSIGN_OR_RETURN(const auto spec, worker_.Resolve(request->spec(), /*generation=*/0));
+        ASSIGN_OR_RETURN(const v1::VmSpec admitted, Admit(request->spec()));
+        ASSIGN_OR_RETURN(const auto spec, worker_.Resolve(admitted, /*generation=*/0));
         v1::RenderXmlResponse rendered;
         ASSIGN_OR_RETURN(*rendered.mutable_xml(), domain_xml::Render(spec));
         return rendered;

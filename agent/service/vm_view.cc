@@ -63,8 +63,7 @@ std::vector<v1::Vm> VmView::ShowAll(const std::vector<state::VmRecord>& vms) {
   return shown;
 }
 
-v1::Vm VmView::Build(const state::VmRecord& vm,
-                     const absl::StatusOr<v1::PowerState>& power) const {
+v1::Vm VmView::Build(const state::VmRecord& vm, const absl::StatusOr<v1::PowerState>& power) const {
   v1::Vm shown;
   *shown.mutable_spec() = vm.spec;
   shown.set_generation(vm.generation);
@@ -104,8 +103,8 @@ v1::Condition VmView::ReadyCondition(const state::VmRecord& vm,
   ready.set_observed_generation(outcome.generation);
   if (!outcome.error.ok()) {
     ready.set_status(v1::Condition::FALSE);
-    ready.set_reason(ErrorReason(outcome.error)
-                         .value_or(absl::StatusCodeToString(outcome.error.code())));
+    ready.set_reason(
+        ErrorReason(outcome.error).value_or(absl::StatusCodeToString(outcome.error.code())));
     ready.set_message(std::string(outcome.error.message()));
   } else if (!outcome.converged || outcome.generation < vm.generation) {
     ready.set_status(v1::Condition::FALSE);

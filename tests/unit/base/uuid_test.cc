@@ -12,10 +12,10 @@ TEST(UuidTest, ParsesEitherCaseAndPrintsLowerCase) {
 }
 
 TEST(UuidTest, RefusesEverythingElse) {
-  for (const char* text : {"", "4810c760", "{4810c760-dc42-4e5f-9d41-7346db7d7da2}",
-                           "4810c760dc424e5f9d417346db7d7da2xxxx",
-                           "4810c760-dc42-4e5f-9d41-7346db7d7dag",
-                           "4810c760-dc42-4e5f-9d41-7346db7d7da2 "}) {
+  for (const char* text :
+       {"", "4810c760", "{4810c760-dc42-4e5f-9d41-7346db7d7da2}",
+        "4810c760dc424e5f9d417346db7d7da2xxxx", "4810c760-dc42-4e5f-9d41-7346db7d7dag",
+        "4810c760-dc42-4e5f-9d41-7346db7d7da2 "}) {
     EXPECT_EQ(Uuid::Parse(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
 }

@@ -14,14 +14,16 @@ TEST(WorkerPoolTest, RunsTasksOnAsManyThreadsAsAllowed) {
   // Both must run at the same time for either to end.
   std::promise<void> first_started, second_started, done;
   ASSERT_TRUE(pool.Submit([&] {
-    first_started.set_value();
-    second_started.get_future().wait();
-    done.set_value();
-  }).ok());
+                    first_started.set_value();
+                    second_started.get_future().wait();
+                    done.set_value();
+                  })
+                  .ok());
   ASSERT_TRUE(pool.Submit([&] {
-    first_started.get_future().wait();
-    second_started.set_value();
-  }).ok());
+                    first_started.get_future().wait();
+                    second_started.set_value();
+                  })
+                  .ok());
   done.get_future().wait();
 }
 
@@ -29,9 +31,10 @@ TEST(WorkerPoolTest, RefusesWhatDoesNotFitTheQueue) {
   WorkerPool pool("test", 1, 1);
   std::promise<void> started, release;
   ASSERT_TRUE(pool.Submit([&] {
-    started.set_value();
-    release.get_future().wait();
-  }).ok());
+                    started.set_value();
+                    release.get_future().wait();
+                  })
+                  .ok());
   started.get_future().wait();
   ASSERT_TRUE(pool.Submit([] {}).ok());
   const absl::Status status = pool.Submit([] {});

@@ -1,0 +1,81 @@
+#include "agent/backends.h"
+
+#include <utility>
+
+#include "agent/block/memory_block_store.h"
+#include "agent/block/rbd_block_store.h"
+#include "agent/hypervisor/libvirt_connection.h"
+#include "agent/hypervisor/libvirt_hypervisor.h"
+#include "agent/hypervisor/libvirt_secret_store.h"
+#include "agent/hypervisor/memory_faults.h"
+#include "agent/hypervisor/memory_hypervisor.h"
+#include "agent/hypervisor/memory_secret_store.h"
+
+namespace hvagent {
+namespace {
+
+// The simulated cluster: the same fsid for every simulated node, so that derived secrets agree.
+constexpr char kMemoryFsid[] = "00000000-0000-4000-8000-000000000001";
+
+block::Monitor MemoryMonitor() {
+  using Protocol = block::MonitorAddress::Protocol;
+  return {.name = "a",
+          .addresses = {{.host = "127.0.0.1", .port = 3300, .protocol = Protocol::kV2},
+                        {.host = "127.0.0.1", .port = 6789, .protocol = Protocol::kV1}}};
+}
+
+hypervisor::HostInfo MemoryHost(const std::string& node_name) {
+  return {.hostname = node_name,
+          .cpus = 16,
+          .memory_mib = 64 << 10,
+          .libvirt_version = "memory",
+          .hypervisor_version = "memory",
+          .kvm = false};
+}
+
+}  // namespace
+
+absl::StatusOr<Backends> MakeRealBackends(const v1::AgentConfig& config) {
+  auto connection = std::make_shared<hypervisor::LibvirtConnection>(
+      hypervisor::LibvirtOptions{.uri = config.libvirt().uri(),
+                                 .call_timeout = absl::Seconds(config.libvirt().call_timeout_s())});
+  const absl::Duration op_timeout = absl::Seconds(config.ceph().op_timeout_s());
+  Backends backends;
+  backends.name = "real";
+  backends.secrets = std::make_unique<hypervisor::LibvirtSecretStore>(connection.get());
+  backends.hypervisor = std::make_unique<hypervisor::LibvirtHypervisor>(connection.get());
+  backends.shared = std::move(connection);
+  backends.block = std::make_unique<block::RbdBlockStore>(
+      block::RbdOptions{.config_file = config.ceph().config_file(),
+                        .entity = config.ceph().entity(),
+                        .keyring_file = config.ceph().keyring_file(),
+                        .op_timeout = op_timeout});
+  return backends;
+}
+
+Backends MakeMemoryBackends(const v1::AgentConfig& config) {
+  auto faults = std::make_shared<hypervisor::MemoryFaults>();
+  auto secrets = std::make_unique<hypervisor::MemorySecretStore>(faults.get());
+  auto hypervisor = std::make_unique<hypervisor::MemoryHypervisor>(MemoryHost(config.node_name()),
+                                                                   faults.get(), secrets.get());
+  auto block = std::make_unique<block::MemoryBlockStore>(
+      kMemoryFsid, std::vector<block::Monitor>{MemoryMonitor()});
+  const auto& pools = config.ceph().pools();
+  for (const std::string& pool : {pools.images(), pools.vms(), pools.volumes()}) {
+    block->CreatePool(pool);
+  }
+  hypervisor->SetDiskOpener([store = block.get()](const std::string& pool,
+                                                  const std::string& rados_namespace,
+                                                  const std::string& image) {
+    return store->GetImage({pool, rados_namespace, image}).status();
+  });
+  Backends backends;
+  backends.name = "memory";
+  backends.shared = std::move(faults);
+  backends.block = std::move(block);
+  backends.secrets = std::move(secrets);
+  backends.hypervisor = std::move(hypervisor);
+  return backends;
+}
+
+}  // namespace hvagent

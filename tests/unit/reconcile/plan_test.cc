@@ -1,0 +1,111 @@
+#include "agent/reconcile/plan.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/memory_node.h"
+#include "tests/support/status_matchers.h"
+
+namespace hvagent::reconcile {
+namespace {
+
+using ::hvagent::testing::Fails;
+using ::hvagent::testing::GuideVm;
+using ::hvagent::testing::RecordOf;
+using hypervisor::DomainState;
+using state::VmRecord;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+std::vector<ActionKind> Kinds(const absl::StatusOr<std::vector<Action>>& actions) {
+  EXPECT_OK(actions);
+  std::vector<ActionKind> kinds;
+  if (actions.ok()) {
+    for (const Action& action : *actions) kinds.push_back(action.kind);
+  }
+  return kinds;
+}
+
+VmRecord Wanted(v1::PowerState power) {
+  v1::VmSpec spec = GuideVm();
+  spec.set_power_state(power);
+  return RecordOf(spec);
+}
+
+ObservedVm Ours(DomainState state, bool persistent = true) {
+  const VmRecord vm = Wanted(v1::RUNNING);
+  return {.domain = {{vm.uuid, vm.spec.name(), state, persistent}}, .domain_is_ours = true};
+}
+
+TEST(PlanTest, PreparesTheDiskBeforeItDefinesAndStarts) {
+  EXPECT_THAT(Kinds(Plan(Wanted(v1::RUNNING), {})),
+              ElementsAre(ActionKind::kPrepareRootDisk, ActionKind::kDefineDomain,
+                          ActionKind::kStartDomain));
+}
+
+TEST(PlanTest, AStoppedVmIsMadeButNotStarted) {
+  EXPECT_THAT(Kinds(Plan(Wanted(v1::STOPPED), {})),
+              ElementsAre(ActionKind::kPrepareRootDisk, ActionKind::kDefineDomain));
+}
+
+TEST(PlanTest, LeavesARunningGuestAlone) {
+  EXPECT_THAT(Kinds(Plan(Wanted(v1::RUNNING), Ours(DomainState::kRunning))), IsEmpty());
+}
+
+TEST(PlanTest, RefreshesTheDefinitionBeforeAStart) {
+  for (const DomainState state : {DomainState::kShutOff, DomainState::kCrashed}) {
+    EXPECT_THAT(Kinds(Plan(Wanted(v1::RUNNING), Ours(state))),
+                ElementsAre(ActionKind::kDefineDomain, ActionKind::kStartDomain));
+  }
+}
+
+TEST(PlanTest, GivesARunningGuestItsLostDefinitionBack) {
+  EXPECT_THAT(Kinds(Plan(Wanted(v1::RUNNING), Ours(DomainState::kRunning, false))),
+              ElementsAre(ActionKind::kDefineDomain));
+}
+
+TEST(PlanTest, AsksTheGuestToStopAndCutsItsPowerOnlyByForce) {
+  VmRecord vm = Wanted(v1::STOPPED);
+  EXPECT_THAT(Kinds(Plan(vm, Ours(DomainState::kRunning))),
+              ElementsAre(ActionKind::kShutdownDomain));
+  vm.force_stop = true;
+  EXPECT_THAT(Kinds(Plan(vm, Ours(DomainState::kRunning))),
+              ElementsAre(ActionKind::kDestroyDomain));
+}
+
+TEST(PlanTest, DoesNotResumeOrStopAPausedGuestByItself) {
+  EXPECT_THAT(Plan(Wanted(v1::RUNNING), Ours(DomainState::kPaused)),
+              Fails(absl::StatusCode::kFailedPrecondition, "DOMAIN_PAUSED"));
+  EXPECT_THAT(Plan(Wanted(v1::STOPPED), Ours(DomainState::kPaused)),
+              Fails(absl::StatusCode::kFailedPrecondition, "DOMAIN_PAUSED"));
+}
+
+TEST(PlanTest, DeletionStopsTheDomainBeforeItRemovesTheDisk) {
+  VmRecord vm = Wanted(v1::RUNNING);
+  vm.deleting = true;
+  EXPECT_THAT(Kinds(Plan(vm, Ours(DomainState::kRunning))),
+              ElementsAre(ActionKind::kDestroyDomain, ActionKind::kUndefineDomain,
+                          ActionKind::kRemoveRootDisk, ActionKind::kForgetVm));
+}
+
+TEST(PlanTest, NeverActsOnAForeignDomain) {
+  ObservedVm observed = Ours(DomainState::kRunning);
+  observed.domain_is_ours = false;
+  EXPECT_THAT(Plan(Wanted(v1::RUNNING), observed),
+              Fails(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_OURS"));
+  EXPECT_THAT(Plan(Wanted(v1::STOPPED), observed),
+              Fails(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_OURS"));
+  VmRecord deleted = Wanted(v1::RUNNING);
+  deleted.deleting = true;
+  EXPECT_THAT(Kinds(Plan(deleted, observed)),
+              ElementsAre(ActionKind::kRemoveRootDisk, ActionKind::kForgetVm));
+}
+
+TEST(PlanTest, RefusesANameThatAnotherDomainHas) {
+  const ObservedVm observed = {
+      .name_holder = {{Uuid::Random(), "instance-00000028", DomainState::kShutOff, true}}};
+  EXPECT_THAT(Plan(Wanted(v1::RUNNING), observed),
+              Fails(absl::StatusCode::kAlreadyExists, "DOMAIN_NAME_TAKEN"));
+}
+
+}  // namespace
+}  // namespace hvagent::reconcile

@@ -1,0 +1,129 @@
+#include "agent/reconcile/vm_worker.h"
+
+#include "base/error.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/memory_node.h"
+#include "tests/support/status_matchers.h"
+
+namespace hvagent::reconcile {
+namespace {
+
+using block::SnapshotName;
+using ::hvagent::testing::Fails;
+using ::hvagent::testing::GuideVm;
+using ::hvagent::testing::kImageId;
+using ::hvagent::testing::kVmUuid;
+using ::hvagent::testing::MemoryNode;
+using ::hvagent::testing::RecordOf;
+using ::testing::HasSubstr;
+
+const Action kPrepare = {ActionKind::kPrepareRootDisk, ""};
+const Action kDefine = {ActionKind::kDefineDomain, ""};
+const Action kRemoveDisk = {ActionKind::kRemoveRootDisk, ""};
+
+class VmWorkerTest : public ::testing::Test {
+ protected:
+  bool DiskExists() { return node_.block.GetImage(node_.RootDisk()).ok(); }
+
+  MemoryNode node_;
+  state::VmRecord vm_ = RecordOf(GuideVm());
+  const SnapshotName golden_ = {{"images", "", kImageId}, "snap"};
+};
+
+TEST_F(VmWorkerTest, ClonesGrowsAndMarksTheRootDisk) {
+  ASSERT_OK(node_.worker.Run(vm_, kPrepare));
+  const auto disk = node_.block.GetImage(node_.RootDisk());
+  ASSERT_OK(disk);
+  EXPECT_EQ(disk->parent, golden_);
+  EXPECT_EQ(disk->size, GiB(1));
+  EXPECT_EQ(disk->metadata.at(kOwnerKey), kVmUuid);
+}
+
+TEST_F(VmWorkerTest, FinishesACloneThatWasMadeJustBeforeACrash) {
+  ASSERT_OK(node_.block.CloneImage(golden_, node_.RootDisk()));
+  ASSERT_OK(node_.worker.Run(vm_, kPrepare));
+  EXPECT_EQ(node_.block.GetImage(node_.RootDisk())->size, GiB(1));
+}
+
+TEST_F(VmWorkerTest, RefusesADiskThatWasThereBeforeTheVm) {
+  ASSERT_OK(node_.block.CloneImage(golden_, node_.RootDisk()));
+  vm_.create_time = SystemClock().Now() + absl::Minutes(1);
+  EXPECT_THAT(node_.worker.Run(vm_, kPrepare),
+              Fails(absl::StatusCode::kAlreadyExists, "ROOT_DISK_NOT_OURS"));
+  ASSERT_OK(node_.worker.Run(vm_, kRemoveDisk));
+  EXPECT_TRUE(DiskExists()) << "what we did not make is not removed";
+}
+
+TEST_F(VmWorkerTest, RefusesADiskOfAnotherVm) {
+  ASSERT_OK(node_.block.CloneImage(golden_, node_.RootDisk()));
+  ASSERT_OK(node_.block.AmendImage(node_.RootDisk(), {.metadata = {{kOwnerKey, "another"}}}));
+  EXPECT_THAT(node_.worker.Run(vm_, kPrepare),
+              Fails(absl::StatusCode::kAlreadyExists, "ROOT_DISK_NOT_OURS"));
+}
+
+TEST_F(VmWorkerTest, UnknownImageNamesTheFieldAndLeavesNothing) {
+  vm_.spec.mutable_root_disk()->set_image("no-such-image");
+  const absl::Status status = node_.worker.Run(vm_, kPrepare);
+  EXPECT_THAT(status, Fails(absl::StatusCode::kNotFound, "IMAGE_NOT_FOUND"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("root_disk.image"));
+  EXPECT_FALSE(DiskExists());
+}
+
+TEST_F(VmWorkerTest, ImageWithoutTheSnapshotLeavesNothing) {
+  ASSERT_OK(node_.block.CreateImage({"images", "", "bare"}, MiB(40), MiB(8)));
+  vm_.spec.mutable_root_disk()->set_image("bare");
+  EXPECT_THAT(node_.worker.Run(vm_, kPrepare),
+              Fails(absl::StatusCode::kNotFound, "SNAPSHOT_NOT_FOUND"));
+  EXPECT_FALSE(DiskExists());
+}
+
+TEST_F(VmWorkerTest, UnprotectedSnapshotLeavesNothing) {
+  ASSERT_OK(node_.block.SetProtected(golden_, false));
+  EXPECT_THAT(node_.worker.Run(vm_, kPrepare),
+              Fails(absl::StatusCode::kFailedPrecondition, "SNAPSHOT_NOT_PROTECTED"));
+  EXPECT_FALSE(DiskExists());
+}
+
+TEST_F(VmWorkerTest, SizeUnderTheImagesLeavesNothing) {
+  node_.AddImage("large", GiB(2));
+  vm_.spec.mutable_root_disk()->set_image("large");
+  const absl::Status status = node_.worker.Run(vm_, kPrepare);
+  EXPECT_EQ(ErrorField(status), "root_disk.size_gib");
+  EXPECT_FALSE(DiskExists());
+}
+
+TEST_F(VmWorkerTest, WithoutTheSecretNothingIsDefined) {
+  MemoryNode node;
+  node.state = *state::StateStore::Open(":memory:");
+  VmWorker worker({.node_name = "compute-1"}, node.hypervisor, node.block, *node.state);
+  const absl::Status status = worker.Run(vm_, kDefine);
+  EXPECT_THAT(status, Fails(absl::StatusCode::kFailedPrecondition, "SECRET_NOT_SYNCED"));
+  EXPECT_FALSE(node.HasDomain());
+}
+
+TEST_F(VmWorkerTest, TellsOurDomainFromAForeignOneWithTheSameUuid) {
+  ASSERT_OK(node_.worker.Run(vm_, kDefine));
+  EXPECT_TRUE(node_.worker.Observe(vm_)->domain_is_ours);
+
+  MemoryNode other;
+  other.hypervisor.AddForeignDomain({vm_.uuid, "legacy", hypervisor::DomainState::kRunning, true},
+                                    "<domain type='qemu'><name>legacy</name></domain>");
+  const auto observed = other.worker.Observe(vm_);
+  ASSERT_OK(observed);
+  EXPECT_TRUE(observed->domain.has_value());
+  EXPECT_FALSE(observed->domain_is_ours);
+}
+
+TEST_F(VmWorkerTest, ADiskThatIsStillWatchedIsRemovedLater) {
+  ASSERT_OK(node_.worker.Run(vm_, kPrepare));
+  node_.block.AddWatcher(node_.RootDisk(), "10.0.0.9:0/123");
+  const absl::Status status = node_.worker.Run(vm_, kRemoveDisk);
+  EXPECT_TRUE(IsRetryable(status)) << status;
+  node_.block.RemoveWatcher("10.0.0.9:0/123");
+  EXPECT_OK(node_.worker.Run(vm_, kRemoveDisk));
+  EXPECT_FALSE(DiskExists());
+}
+
+}  // namespace
+}  // namespace hvagent::reconcile
