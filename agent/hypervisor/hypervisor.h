@@ -44,8 +44,8 @@ struct HostInfo {
   uint64_t memory_mib = 0;
   std::string libvirt_version;     // "9.0.0"
   std::string hypervisor_version;  // "7.2.19"
-  // Whether libvirt can run guests with hardware virtualisation here. From its capabilities: a
-  // /dev/kvm that is there does not always work.
+  // Whether libvirt can run guests with hardware virtualisation here: it offers KVM, and the
+  // processor supports it. A /dev/kvm that is there does not always work.
   bool kvm = false;
 };
 

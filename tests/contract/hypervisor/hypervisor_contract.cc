@@ -9,10 +9,12 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "gmock/gmock.h"
-#include "tests/contract/hypervisor/fails_with.h"
+#include "tests/support/status_matchers.h"
 
 namespace hvagent::hypervisor {
 
+using hvagent::testing::Fails;
+using hvagent::testing::IsOk;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -53,8 +55,8 @@ HypervisorContract::~HypervisorContract() {
   for (const TestDomain& domain : domains_) {
     const auto info = hypervisor().GetDomain(domain.uuid);
     if (absl::IsNotFound(info.status())) continue;
-    EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), Succeeds());
-    EXPECT_THAT(hypervisor().UndefineDomain(domain.uuid), Succeeds());
+    EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), IsOk());
+    EXPECT_THAT(hypervisor().UndefineDomain(domain.uuid), IsOk());
   }
 }
 
@@ -70,25 +72,25 @@ std::string HypervisorContract::Xml(const TestDomain& domain, uint64_t memory_mi
 
 HypervisorContract::TestDomain HypervisorContract::DefinedDomain() {
   const TestDomain domain = NewDomain();
-  EXPECT_THAT(hypervisor().DefineDomain(Xml(domain)), Succeeds());
+  EXPECT_THAT(hypervisor().DefineDomain(Xml(domain)), IsOk());
   return domain;
 }
 
 HypervisorContract::TestDomain HypervisorContract::RunningDomain() {
   const TestDomain domain = DefinedDomain();
-  EXPECT_THAT(hypervisor().StartDomain(domain.uuid), Succeeds());
+  EXPECT_THAT(hypervisor().StartDomain(domain.uuid), IsOk());
   return domain;
 }
 
 DomainState HypervisorContract::StateOf(const TestDomain& domain) {
   const auto info = hypervisor().GetDomain(domain.uuid);
-  EXPECT_THAT(info, Succeeds());
+  EXPECT_THAT(info, IsOk());
   return info.ok() ? info->state : DomainState::kCrashed;
 }
 
 std::vector<DomainInfo> HypervisorContract::List() {
   auto domains = hypervisor().ListDomains();
-  EXPECT_THAT(domains, Succeeds());
+  EXPECT_THAT(domains, IsOk());
   return domains.ok() ? *std::move(domains) : std::vector<DomainInfo>();
 }
 
@@ -99,34 +101,34 @@ MATCHER_P4(IsDomain, uuid, name, state, persistent, "") {
 }
 
 TEST_P(HypervisorContract, IsHealthyAndDescribesItsHost) {
-  EXPECT_THAT(hypervisor().Health(), Succeeds());
+  EXPECT_THAT(hypervisor().Health(), IsOk());
   const auto host = hypervisor().GetHost();
-  ASSERT_THAT(host, Succeeds());
+  ASSERT_THAT(host, IsOk());
   EXPECT_FALSE(host->hostname.empty());
   EXPECT_GT(host->cpus, 0);
   EXPECT_GT(host->memory_mib, 0);
-  EXPECT_THAT(host->libvirt_version, testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
-  EXPECT_THAT(host->hypervisor_version, testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
+  EXPECT_THAT(host->libvirt_version, ::testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
+  EXPECT_THAT(host->hypervisor_version, ::testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
 }
 
 TEST_P(HypervisorContract, DefinedDomainIsThereAndShutOff) {
   const TestDomain domain = DefinedDomain();
   const auto expected = IsDomain(domain.uuid, domain.name, DomainState::kShutOff, true);
-  EXPECT_THAT(List(), testing::Contains(expected));
+  EXPECT_THAT(List(), ::testing::Contains(expected));
   const auto by_uuid = hypervisor().GetDomain(domain.uuid);
-  ASSERT_THAT(by_uuid, Succeeds());
+  ASSERT_THAT(by_uuid, IsOk());
   EXPECT_THAT(*by_uuid, expected);
   const auto by_name = hypervisor().GetDomainByName(domain.name);
-  ASSERT_THAT(by_name, Succeeds());
+  ASSERT_THAT(by_name, IsOk());
   EXPECT_THAT(*by_name, expected);
   const auto xml = hypervisor().GetDomainXml(domain.uuid);
-  ASSERT_THAT(xml, Succeeds());
+  ASSERT_THAT(xml, IsOk());
   EXPECT_THAT(*xml, HasSubstr(domain.uuid.ToString()));
 }
 
 TEST_P(HypervisorContract, MissingDomainIsNotFoundByEveryCall) {
   const TestDomain domain = NewDomain();
-  const auto not_found = FailsWith(absl::StatusCode::kNotFound, "DOMAIN_NOT_FOUND");
+  const auto not_found = Fails(absl::StatusCode::kNotFound, "DOMAIN_NOT_FOUND");
   EXPECT_THAT(hypervisor().GetDomain(domain.uuid), not_found);
   EXPECT_THAT(hypervisor().GetDomainByName(domain.name), not_found);
   EXPECT_THAT(hypervisor().GetDomainXml(domain.uuid), not_found);
@@ -140,8 +142,8 @@ TEST_P(HypervisorContract, MissingDomainIsNotFoundByEveryCall) {
 TEST_P(HypervisorContract, DefiningAgainReplacesTheDefinition) {
   const TestDomain domain = DefinedDomain();
   const size_t before = List().size();
-  EXPECT_THAT(hypervisor().DefineDomain(Xml(domain)), Succeeds());
-  EXPECT_THAT(hypervisor().DefineDomain(Xml(domain, 128)), Succeeds());
+  EXPECT_THAT(hypervisor().DefineDomain(Xml(domain)), IsOk());
+  EXPECT_THAT(hypervisor().DefineDomain(Xml(domain, 128)), IsOk());
   EXPECT_EQ(List().size(), before);
   EXPECT_THAT(*hypervisor().GetDomainXml(domain.uuid), HasSubstr("131072"));
 }
@@ -151,9 +153,9 @@ TEST_P(HypervisorContract, RefusesNameOfAnotherDomain) {
   TestDomain other = NewDomain();
   other.name = owner.name;
   EXPECT_THAT(hypervisor().DefineDomain(Xml(other)),
-              FailsWith(absl::StatusCode::kAlreadyExists, "DOMAIN_NAME_TAKEN"));
+              Fails(absl::StatusCode::kAlreadyExists, "DOMAIN_NAME_TAKEN"));
   EXPECT_THAT(hypervisor().GetDomain(other.uuid),
-              FailsWith(absl::StatusCode::kNotFound, "DOMAIN_NOT_FOUND"));
+              Fails(absl::StatusCode::kNotFound, "DOMAIN_NOT_FOUND"));
 }
 
 TEST_P(HypervisorContract, RefusesAnotherNameForUuid) {
@@ -161,7 +163,7 @@ TEST_P(HypervisorContract, RefusesAnotherNameForUuid) {
   TestDomain renamed = owner;
   renamed.name += "-renamed";
   EXPECT_THAT(hypervisor().DefineDomain(Xml(renamed)),
-              FailsWith(absl::StatusCode::kAlreadyExists, "DOMAIN_NAME_TAKEN"));
+              Fails(absl::StatusCode::kAlreadyExists, "DOMAIN_NAME_TAKEN"));
   EXPECT_EQ(hypervisor().GetDomain(owner.uuid)->name, owner.name);
 }
 
@@ -177,13 +179,13 @@ TEST_P(HypervisorContract, RefusesWhatIsNoDomain) {
 TEST_P(HypervisorContract, StartedDomainRuns) {
   const TestDomain domain = RunningDomain();
   EXPECT_THAT(List(),
-              testing::Contains(IsDomain(domain.uuid, domain.name, DomainState::kRunning, true)));
+              ::testing::Contains(IsDomain(domain.uuid, domain.name, DomainState::kRunning, true)));
   EXPECT_EQ(StateOf(domain), DomainState::kRunning);
 }
 
 TEST_P(HypervisorContract, StartOfRunningDomainChangesNothing) {
   const TestDomain domain = RunningDomain();
-  EXPECT_THAT(hypervisor().StartDomain(domain.uuid), Succeeds());
+  EXPECT_THAT(hypervisor().StartDomain(domain.uuid), IsOk());
   EXPECT_EQ(StateOf(domain), DomainState::kRunning);
 }
 
@@ -191,7 +193,7 @@ TEST_P(HypervisorContract, StartsThatRaceAllSucceed) {
   const TestDomain domain = DefinedDomain();
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
-    threads.emplace_back([&] { EXPECT_THAT(hypervisor().StartDomain(domain.uuid), Succeeds()); });
+    threads.emplace_back([&] { EXPECT_THAT(hypervisor().StartDomain(domain.uuid), IsOk()); });
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(StateOf(domain), DomainState::kRunning);
@@ -199,10 +201,10 @@ TEST_P(HypervisorContract, StartsThatRaceAllSucceed) {
 
 TEST_P(HypervisorContract, DestroyCutsThePower) {
   const TestDomain domain = RunningDomain();
-  EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), Succeeds());
+  EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), IsOk());
   EXPECT_EQ(StateOf(domain), DomainState::kShutOff);
-  EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), Succeeds());
-  EXPECT_THAT(hypervisor().StartDomain(domain.uuid), Succeeds());
+  EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), IsOk());
+  EXPECT_THAT(hypervisor().StartDomain(domain.uuid), IsOk());
   EXPECT_EQ(StateOf(domain), DomainState::kRunning);
 }
 
@@ -210,11 +212,11 @@ TEST_P(HypervisorContract, ShutdownPressesThePowerButton) {
   Notices notices;
   const TestDomain domain = RunningDomain();
   hypervisor().SetListener(notices.Listener());
-  EXPECT_THAT(hypervisor().ShutdownDomain(domain.uuid), Succeeds());
+  EXPECT_THAT(hypervisor().ShutdownDomain(domain.uuid), IsOk());
   if (subject().guests_obey_power_button()) {
     // Later than the notices of the start, which may come now too.
     while (StateOf(domain) != DomainState::kShutOff) ASSERT_TRUE(notices.Await(domain.uuid));
-    EXPECT_THAT(hypervisor().ShutdownDomain(domain.uuid), Succeeds());
+    EXPECT_THAT(hypervisor().ShutdownDomain(domain.uuid), IsOk());
   } else {
     EXPECT_EQ(StateOf(domain), DomainState::kRunning);
   }
@@ -223,38 +225,38 @@ TEST_P(HypervisorContract, ShutdownPressesThePowerButton) {
 
 TEST_P(HypervisorContract, RebootNeedsRunningDomainAndKeepsItRunning) {
   const TestDomain domain = DefinedDomain();
-  const auto not_running = FailsWith(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING");
+  const auto not_running = Fails(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING");
   EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, false), not_running);
   EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, true), not_running);
-  ASSERT_THAT(hypervisor().StartDomain(domain.uuid), Succeeds());
-  EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, true), Succeeds());
+  ASSERT_THAT(hypervisor().StartDomain(domain.uuid), IsOk());
+  EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, true), IsOk());
   EXPECT_EQ(StateOf(domain), DomainState::kRunning);
-  EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, false), Succeeds());
+  EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, false), IsOk());
 }
 
 TEST_P(HypervisorContract, UndefineRemovesStoppedDomain) {
   const TestDomain domain = DefinedDomain();
-  EXPECT_THAT(hypervisor().UndefineDomain(domain.uuid), Succeeds());
+  EXPECT_THAT(hypervisor().UndefineDomain(domain.uuid), IsOk());
   EXPECT_THAT(hypervisor().GetDomain(domain.uuid),
-              FailsWith(absl::StatusCode::kNotFound, "DOMAIN_NOT_FOUND"));
+              Fails(absl::StatusCode::kNotFound, "DOMAIN_NOT_FOUND"));
   EXPECT_THAT(hypervisor().UndefineDomain(domain.uuid),
-              FailsWith(absl::StatusCode::kNotFound, "DOMAIN_NOT_FOUND"));
+              Fails(absl::StatusCode::kNotFound, "DOMAIN_NOT_FOUND"));
 }
 
 TEST_P(HypervisorContract, UndefineRefusesRunningDomain) {
   const TestDomain domain = RunningDomain();
   EXPECT_THAT(hypervisor().UndefineDomain(domain.uuid),
-              FailsWith(absl::StatusCode::kFailedPrecondition, "DOMAIN_RUNNING"));
+              Fails(absl::StatusCode::kFailedPrecondition, "DOMAIN_RUNNING"));
   EXPECT_THAT(*hypervisor().GetDomain(domain.uuid),
               IsDomain(domain.uuid, domain.name, DomainState::kRunning, true));
 }
 
 TEST_P(HypervisorContract, RunningGuestKeepsWhatItWasStartedWith) {
   const TestDomain domain = RunningDomain();
-  EXPECT_THAT(hypervisor().DefineDomain(Xml(domain, 128)), Succeeds());
+  EXPECT_THAT(hypervisor().DefineDomain(Xml(domain, 128)), IsOk());
   EXPECT_EQ(StateOf(domain), DomainState::kRunning);
   EXPECT_THAT(*hypervisor().GetDomainXml(domain.uuid), Not(HasSubstr("131072")));
-  EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), Succeeds());
+  EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), IsOk());
   EXPECT_THAT(*hypervisor().GetDomainXml(domain.uuid), HasSubstr("131072"));
 }
 
@@ -263,11 +265,11 @@ TEST_P(HypervisorContract, TellsListenerOfEveryChange) {
   hypervisor().SetListener(notices.Listener());
   const TestDomain domain = DefinedDomain();
   EXPECT_TRUE(notices.Await(domain.uuid)) << "defined";
-  EXPECT_THAT(hypervisor().StartDomain(domain.uuid), Succeeds());
+  EXPECT_THAT(hypervisor().StartDomain(domain.uuid), IsOk());
   EXPECT_TRUE(notices.Await(domain.uuid)) << "started";
-  EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), Succeeds());
+  EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), IsOk());
   EXPECT_TRUE(notices.Await(domain.uuid)) << "stopped";
-  EXPECT_THAT(hypervisor().UndefineDomain(domain.uuid), Succeeds());
+  EXPECT_THAT(hypervisor().UndefineDomain(domain.uuid), IsOk());
   EXPECT_TRUE(notices.Await(domain.uuid)) << "undefined";
   hypervisor().SetListener(nullptr);
 }

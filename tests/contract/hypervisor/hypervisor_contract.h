@@ -46,7 +46,7 @@ class Notices {
   std::vector<std::optional<Uuid>> notices_ ABSL_GUARDED_BY(mutex_);
 };
 
-class HypervisorContract : public testing::TestWithParam<HypervisorFactory> {
+class HypervisorContract : public ::testing::TestWithParam<HypervisorFactory> {
  protected:
   // A domain that is gone when the test ends.
   struct TestDomain {

@@ -10,12 +10,12 @@ namespace {
 
 // A node of our own, private to each connection and empty.
 std::string TestNodeUri() {
-  const std::string path = absl::StrCat(testing::TempDir(), "hvagent-node.xml");
+  const std::string path = absl::StrCat(::testing::TempDir(), "hvagent-node.xml");
   std::ofstream(path) << "<node/>";
   return absl::StrCat("test://", path);
 }
 
-INSTANTIATE_TEST_SUITE_P(LibvirtTestDriver, HypervisorContract, testing::Values([] {
+INSTANTIATE_TEST_SUITE_P(LibvirtTestDriver, HypervisorContract, ::testing::Values([] {
                            return std::make_unique<LibvirtUnderTest>(TestNodeUri(), "test", true);
                          }));
 

@@ -11,7 +11,7 @@ namespace {
 // libvirt opens an embedded driver once in the life of a process, so the tests share it.
 class EmbeddedRoot {
  public:
-  EmbeddedRoot() : path_(absl::StrCat(testing::TempDir(), "hvagent-secrets-XXXXXX")) {
+  EmbeddedRoot() : path_(absl::StrCat(::testing::TempDir(), "hvagent-secrets-XXXXXX")) {
     EXPECT_NE(mkdtemp(path_.data()), nullptr);
   }
   ~EmbeddedRoot() { std::filesystem::remove_all(path_); }
@@ -29,7 +29,7 @@ std::unique_ptr<SecretStoreUnderTest> MakeEmbedded() {
   return std::make_unique<LibvirtSecretsUnderTest>(connection, /*is_daemon=*/false);
 }
 
-INSTANTIATE_TEST_SUITE_P(EmbeddedDriver, SecretStoreContract, testing::Values(MakeEmbedded));
+INSTANTIATE_TEST_SUITE_P(EmbeddedDriver, SecretStoreContract, ::testing::Values(MakeEmbedded));
 
 }  // namespace
 }  // namespace hvagent::hypervisor

@@ -7,8 +7,8 @@
 
 #include "agent/hypervisor/libvirt_connection.h"
 #include "agent/hypervisor/libvirt_secret_store.h"
-#include "tests/contract/hypervisor/fails_with.h"
 #include "tests/contract/hypervisor/secret_store_contract.h"
+#include "tests/support/status_matchers.h"
 
 namespace hvagent::hypervisor {
 
@@ -16,7 +16,7 @@ class LibvirtSecretsUnderTest final : public SecretStoreUnderTest {
  public:
   LibvirtSecretsUnderTest(std::shared_ptr<LibvirtConnection> connection, bool is_daemon)
       : connection_(std::move(connection)), is_daemon_(is_daemon) {
-    EXPECT_THAT(connection_->WaitUntilConnected(absl::Seconds(30)), Succeeds());
+    EXPECT_THAT(connection_->WaitUntilConnected(absl::Seconds(30)), hvagent::testing::IsOk());
   }
 
   secrets::SecretStore& store() override { return store_; }

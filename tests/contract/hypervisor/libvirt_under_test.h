@@ -7,8 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "agent/hypervisor/libvirt_connection.h"
 #include "agent/hypervisor/libvirt_hypervisor.h"
-#include "tests/contract/hypervisor/fails_with.h"
 #include "tests/contract/hypervisor/hypervisor_contract.h"
+#include "tests/support/status_matchers.h"
 
 namespace hvagent::hypervisor {
 
@@ -17,7 +17,7 @@ class LibvirtUnderTest final : public HypervisorUnderTest {
   // `domain_type` is libvirt's, "test" or "qemu".
   LibvirtUnderTest(const std::string& uri, std::string domain_type, bool guests_obey)
       : connection_({.uri = uri}), domain_type_(std::move(domain_type)), guests_obey_(guests_obey) {
-    EXPECT_THAT(connection_.WaitUntilConnected(absl::Seconds(30)), Succeeds());
+    EXPECT_THAT(connection_.WaitUntilConnected(absl::Seconds(30)), hvagent::testing::IsOk());
   }
 
   Hypervisor& hypervisor() override { return hypervisor_; }

@@ -15,7 +15,7 @@ std::unique_ptr<SecretStoreUnderTest> MakeDaemon() {
       /*is_daemon=*/true);
 }
 
-INSTANTIATE_TEST_SUITE_P(Libvirtd, SecretStoreContract, testing::Values(MakeDaemon));
+INSTANTIATE_TEST_SUITE_P(Libvirtd, SecretStoreContract, ::testing::Values(MakeDaemon));
 
 }  // namespace
 }  // namespace hvagent::hypervisor

@@ -36,7 +36,7 @@ class MemoryUnderTest final : public HypervisorUnderTest {
 };
 
 INSTANTIATE_TEST_SUITE_P(Memory, HypervisorContract,
-                         testing::Values([] { return std::make_unique<MemoryUnderTest>(); }));
+                         ::testing::Values([] { return std::make_unique<MemoryUnderTest>(); }));
 
 }  // namespace
 }  // namespace hvagent::hypervisor

@@ -14,7 +14,7 @@ class MemoryUnderTest final : public SecretStoreUnderTest {
 };
 
 INSTANTIATE_TEST_SUITE_P(Memory, SecretStoreContract,
-                         testing::Values([] { return std::make_unique<MemoryUnderTest>(); }));
+                         ::testing::Values([] { return std::make_unique<MemoryUnderTest>(); }));
 
 }  // namespace
 }  // namespace hvagent::hypervisor

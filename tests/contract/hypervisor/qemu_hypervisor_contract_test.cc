@@ -13,7 +13,7 @@ std::unique_ptr<HypervisorUnderTest> MakeQemu() {
   return std::make_unique<LibvirtUnderTest>(uri != nullptr ? uri : "unset:///", "qemu", false);
 }
 
-INSTANTIATE_TEST_SUITE_P(Qemu, HypervisorContract, testing::Values(MakeQemu));
+INSTANTIATE_TEST_SUITE_P(Qemu, HypervisorContract, ::testing::Values(MakeQemu));
 
 }  // namespace
 }  // namespace hvagent::hypervisor

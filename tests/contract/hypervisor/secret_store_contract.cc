@@ -6,10 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
-#include "tests/contract/hypervisor/fails_with.h"
+#include "tests/support/status_matchers.h"
 
 namespace hvagent::hypervisor {
 
+using hvagent::testing::Fails;
+using hvagent::testing::IsOk;
 using secrets::SecretBytes;
 using secrets::SecretRecord;
 using ::testing::Contains;
@@ -33,9 +35,9 @@ SecretRecord SecretStoreContract::NewRecord() {
 
 SecretRecord SecretStoreContract::DefinedRecord(const std::string& value) {
   SecretRecord record = NewRecord();
-  EXPECT_THAT(store().Define(record), Succeeds());
+  EXPECT_THAT(store().Define(record), IsOk());
   if (!value.empty()) {
-    EXPECT_THAT(store().SetValue(record.uuid, SecretBytes(value)), Succeeds());
+    EXPECT_THAT(store().SetValue(record.uuid, SecretBytes(value)), IsOk());
   }
   return record;
 }
@@ -47,16 +49,16 @@ std::string SecretStoreContract::ValueOf(const SecretRecord& record) {
 
 std::vector<SecretRecord> SecretStoreContract::List() {
   auto records = store().List();
-  EXPECT_THAT(records, Succeeds());
+  EXPECT_THAT(records, IsOk());
   return records.ok() ? *std::move(records) : std::vector<SecretRecord>();
 }
 
 namespace {
 
-auto SecretNotFound() { return FailsWith(absl::StatusCode::kNotFound, "SECRET_NOT_FOUND"); }
-auto HasNoValue() { return FailsWith(absl::StatusCode::kNotFound, "SECRET_HAS_NO_VALUE"); }
-auto Conflicts() { return FailsWith(absl::StatusCode::kAlreadyExists, "SECRET_CONFLICT"); }
-auto IsPrivate() { return FailsWith(absl::StatusCode::kPermissionDenied, "SECRET_IS_PRIVATE"); }
+auto SecretNotFound() { return Fails(absl::StatusCode::kNotFound, "SECRET_NOT_FOUND"); }
+auto HasNoValue() { return Fails(absl::StatusCode::kNotFound, "SECRET_HAS_NO_VALUE"); }
+auto Conflicts() { return Fails(absl::StatusCode::kAlreadyExists, "SECRET_CONFLICT"); }
+auto IsPrivate() { return Fails(absl::StatusCode::kPermissionDenied, "SECRET_IS_PRIVATE"); }
 
 TEST_P(SecretStoreContract, DefinedSecretIsListedWithoutValue) {
   const SecretRecord record = DefinedRecord();
@@ -67,7 +69,7 @@ TEST_P(SecretStoreContract, DefinedSecretIsListedWithoutValue) {
 TEST_P(SecretStoreContract, KeepsUsageThatXmlMustEscape) {
   SecretRecord record = NewRecord();
   record.usage += " <&>\"'";
-  EXPECT_THAT(store().Define(record), Succeeds());
+  EXPECT_THAT(store().Define(record), IsOk());
   EXPECT_THAT(List(), Contains(record));
 }
 
@@ -78,9 +80,9 @@ TEST_P(SecretStoreContract, ValueIsRawBytes) {
 
 TEST_P(SecretStoreContract, ValueCanBeReplacedButNotEmptied) {
   const SecretRecord record = DefinedRecord("first");
-  EXPECT_THAT(store().SetValue(record.uuid, SecretBytes("second")), Succeeds());
+  EXPECT_THAT(store().SetValue(record.uuid, SecretBytes("second")), IsOk());
   EXPECT_EQ(ValueOf(record), "second");
-  EXPECT_THAT(store().SetValue(record.uuid, SecretBytes("second")), Succeeds());
+  EXPECT_THAT(store().SetValue(record.uuid, SecretBytes("second")), IsOk());
   EXPECT_EQ(ValueOf(record), "second");
   EXPECT_TRUE(absl::IsInvalidArgument(store().SetValue(record.uuid, SecretBytes())));
   EXPECT_EQ(ValueOf(record), "second");
@@ -88,7 +90,7 @@ TEST_P(SecretStoreContract, ValueCanBeReplacedButNotEmptied) {
 
 TEST_P(SecretStoreContract, DefiningAgainKeepsTheValue) {
   const SecretRecord record = DefinedRecord("key");
-  EXPECT_THAT(store().Define(record), Succeeds());
+  EXPECT_THAT(store().Define(record), IsOk());
   EXPECT_EQ(ValueOf(record), "key");
 }
 
@@ -120,8 +122,8 @@ TEST_P(SecretStoreContract, MissingSecretIsNotFoundByEveryCall) {
 TEST_P(SecretStoreContract, PrivateValueIsNotGivenBack) {
   SecretRecord record = NewRecord();
   record.is_private = true;
-  EXPECT_THAT(store().Define(record), Succeeds());
-  EXPECT_THAT(store().SetValue(record.uuid, SecretBytes("key")), Succeeds());
+  EXPECT_THAT(store().Define(record), IsOk());
+  EXPECT_THAT(store().SetValue(record.uuid, SecretBytes("key")), IsOk());
   EXPECT_THAT(List(), Contains(record));
   EXPECT_THAT(store().GetValue(record.uuid), IsPrivate());
 }
@@ -129,7 +131,7 @@ TEST_P(SecretStoreContract, PrivateValueIsNotGivenBack) {
 TEST_P(SecretStoreContract, SecretBecomesPrivateButNotReadableAgain) {
   SecretRecord record = DefinedRecord("key");
   record.is_private = true;
-  EXPECT_THAT(store().Define(record), Succeeds());
+  EXPECT_THAT(store().Define(record), IsOk());
   EXPECT_THAT(List(), Contains(record));
   EXPECT_THAT(store().GetValue(record.uuid), IsPrivate());
   record.is_private = false;
@@ -141,12 +143,12 @@ TEST_P(SecretStoreContract, KeepsEphemeralSecrets) {
   if (!subject().can_be_ephemeral()) GTEST_SKIP() << "this driver crashes on ephemeral secrets";
   SecretRecord record = NewRecord();
   record.ephemeral = true;
-  EXPECT_THAT(store().Define(record), Succeeds());
-  EXPECT_THAT(store().SetValue(record.uuid, SecretBytes("key")), Succeeds());
+  EXPECT_THAT(store().Define(record), IsOk());
+  EXPECT_THAT(store().SetValue(record.uuid, SecretBytes("key")), IsOk());
   EXPECT_THAT(List(), Contains(record));
   EXPECT_EQ(ValueOf(record), "key");
   record.ephemeral = false;
-  EXPECT_THAT(store().Define(record), Succeeds());
+  EXPECT_THAT(store().Define(record), IsOk());
   EXPECT_THAT(List(), Contains(record));
   EXPECT_EQ(ValueOf(record), "key");
 }
@@ -154,10 +156,10 @@ TEST_P(SecretStoreContract, KeepsEphemeralSecrets) {
 TEST_P(SecretStoreContract, UndefineRemovesSecretWithItsValue) {
   if (!subject().can_undefine()) GTEST_SKIP() << "this driver crashes when it undefines";
   const SecretRecord record = DefinedRecord("key");
-  EXPECT_THAT(store().Undefine(record.uuid), Succeeds());
+  EXPECT_THAT(store().Undefine(record.uuid), IsOk());
   EXPECT_THAT(List(), Not(Contains(record)));
   EXPECT_THAT(store().GetValue(record.uuid), SecretNotFound());
-  EXPECT_THAT(store().Define(record), Succeeds());
+  EXPECT_THAT(store().Define(record), IsOk());
   EXPECT_THAT(store().GetValue(record.uuid), HasNoValue());
 }
 

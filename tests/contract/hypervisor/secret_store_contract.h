@@ -28,7 +28,7 @@ class SecretStoreUnderTest {
 
 using SecretStoreFactory = std::function<std::unique_ptr<SecretStoreUnderTest>()>;
 
-class SecretStoreContract : public testing::TestWithParam<SecretStoreFactory> {
+class SecretStoreContract : public ::testing::TestWithParam<SecretStoreFactory> {
  protected:
   SecretStoreContract();
   ~SecretStoreContract() override;

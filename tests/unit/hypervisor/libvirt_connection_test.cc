@@ -1,0 +1,125 @@
+// On libvirt's test driver, with calls that hang by themselves: what happens around a call does
+// not depend on the driver.
+#include "agent/hypervisor/libvirt_connection.h"
+
+#include <libvirt/virterror.h>
+
+#include <fstream>
+#include <future>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "agent/hypervisor/libvirt_error.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/status_matchers.h"
+
+namespace hvagent::hypervisor {
+namespace {
+
+using hvagent::testing::Fails;
+using ::testing::HasSubstr;
+
+constexpr absl::Duration kLong = absl::Minutes(1);
+
+std::string TestUri() {
+  const std::string path = absl::StrCat(::testing::TempDir(), "hvagent-connection-node.xml");
+  std::ofstream(path) << "<node/>";
+  return absl::StrCat("test://", path);
+}
+
+absl::StatusOr<std::string> TypeOf(virConnectPtr connection) {
+  return std::string(virConnectGetType(connection));
+}
+
+// A call that hangs until the promise behind `end` is kept.
+auto HangUntil(std::shared_future<void> end) {
+  return [end = std::move(end)](virConnectPtr) {
+    end.wait();
+    return absl::OkStatus();
+  };
+}
+
+TEST(LibvirtConnectionTest, ConnectsByItself) {
+  LibvirtConnection connection({.uri = TestUri()});
+  ASSERT_OK(connection.WaitUntilConnected(kLong));
+  EXPECT_OK(connection.Health());
+  const auto type = connection.Call("cannot look", TypeOf);
+  ASSERT_OK(type);
+  EXPECT_EQ(*type, "TEST");
+}
+
+TEST(LibvirtConnectionTest, TellsListenerToLookAtAllOnceConnected) {
+  LibvirtConnection connection({.uri = TestUri()});
+  std::promise<std::optional<Uuid>> heard;
+  connection.SetListener([&](std::optional<Uuid> domain) { heard.set_value(domain); });
+  EXPECT_EQ(heard.get_future().get(), std::nullopt);
+  connection.SetListener(nullptr);
+}
+
+TEST(LibvirtConnectionTest, WithoutConnectionCallsFailAtOnceAndSayWhy) {
+  LibvirtConnection connection({.uri = "nonsense:///", .call_timeout = kLong});
+  const absl::Status status = connection.Call("cannot list domains", TypeOf).status();
+  EXPECT_THAT(status, Fails(absl::StatusCode::kUnavailable, "LIBVIRT_UNAVAILABLE"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("cannot list domains"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("nonsense:///"));
+  EXPECT_TRUE(absl::IsUnavailable(connection.Health()));
+}
+
+TEST(LibvirtConnectionTest, ReturnsTheCallsOwnError) {
+  LibvirtConnection connection({.uri = TestUri()});
+  ASSERT_OK(connection.WaitUntilConnected(kLong));
+  const absl::Status status =
+      connection.Call("cannot start", [](virConnectPtr raw) -> absl::Status {
+        virDomainLookupByName(raw, "nobody");
+        return LibvirtError("cannot find domain nobody");
+      });
+  EXPECT_THAT(status, Fails(absl::StatusCode::kNotFound, "DOMAIN_NOT_FOUND"));
+  EXPECT_OK(connection.Health());
+}
+
+TEST(LibvirtConnectionTest, CallThatHangsTimesOutAndTheConnectionIsMadeAnew) {
+  std::promise<void> end;
+  LibvirtConnection connection({.uri = TestUri(), .call_timeout = absl::Milliseconds(50)});
+  ASSERT_OK(connection.WaitUntilConnected(kLong));
+  EXPECT_THAT(connection.Call("cannot wait", HangUntil(end.get_future().share())),
+              Fails(absl::StatusCode::kDeadlineExceeded, "LIBVIRT_TIMEOUT"));
+  ASSERT_OK(connection.WaitUntilConnected(kLong));
+  EXPECT_OK(connection.Call("cannot look", TypeOf));
+  end.set_value();
+}
+
+TEST(LibvirtConnectionTest, CallsFailAtOnceWhenTooManyHang) {
+  std::promise<void> end;
+  const std::shared_future<void> ended = end.get_future().share();
+  LibvirtConnection connection({.uri = TestUri(),
+                                .call_timeout = absl::Milliseconds(20),
+                                .min_reconnect_pause = absl::Milliseconds(1),
+                                .max_reconnect_pause = absl::Milliseconds(2)});
+  absl::Status status;
+  do {
+    connection.WaitUntilConnected(kLong).IgnoreError();
+    status = connection.Call("cannot wait", HangUntil(ended));
+  } while (absl::IsDeadlineExceeded(status));
+  EXPECT_THAT(status, Fails(absl::StatusCode::kUnavailable, "LIBVIRT_UNAVAILABLE"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("hang in libvirt"));
+  EXPECT_TRUE(absl::IsUnavailable(connection.Health()));
+  end.set_value();
+  while (!connection.Health().ok()) connection.WaitUntilConnected(kLong).IgnoreError();
+  EXPECT_OK(connection.Call("cannot look", TypeOf));
+}
+
+TEST(LibvirtConnectionTest, DestructionDoesNotWaitForCallThatHangs) {
+  auto end = std::make_shared<std::promise<void>>();
+  {
+    LibvirtConnection connection({.uri = TestUri(), .call_timeout = absl::Milliseconds(20)});
+    ASSERT_OK(connection.WaitUntilConnected(kLong));
+    EXPECT_TRUE(absl::IsDeadlineExceeded(
+        connection.Call("cannot wait", HangUntil(end->get_future().share()))));
+  }
+  end->set_value();
+}
+
+}  // namespace
+}  // namespace hvagent::hypervisor
