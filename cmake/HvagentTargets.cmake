@@ -40,6 +40,9 @@ function(hvagent_add_executable NAME)
   target_link_libraries(${NAME} PRIVATE hvagent_warnings ${ARG_DEPS})
 endfunction()
 
+# What needs neither Ceph nor libvirtd: the unit and contract tests.
+add_custom_target(quick_tests)
+
 # hvagent_add_test(NAME LABEL unit|contract|integration|... SOURCES a_test.cc ... [DEPS target ...])
 # One GoogleTest program, run by ctest as one test under that label.
 function(hvagent_add_test NAME)
@@ -50,4 +53,7 @@ function(hvagent_add_test NAME)
   set_target_properties(${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   add_test(NAME ${NAME} COMMAND ${NAME})
   set_tests_properties(${NAME} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 120)
+  if(ARG_LABEL MATCHES "^(unit|contract)$")
+    add_dependencies(quick_tests ${NAME})
+  endif()
 endfunction()
