@@ -70,7 +70,7 @@ absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
   const auto code = static_cast<absl::StatusCode>(status.error_code());
   const Details details = ReadDetails(status.error_details());
-  const absl::string_view message = status.error_message();
+  const std::string message = status.error_message();
   if (!details.field.empty() && code == absl::StatusCode::kInvalidArgument &&
       (details.reason.empty() || details.reason == "INVALID_FIELD")) {
     return InvalidField(details.field,

@@ -1,7 +1,9 @@
 #include "agentctl/run.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
+#include <ostream>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "agentctl/command.h"
@@ -22,7 +24,11 @@ ExitCode UsageError(const CLI::App& root, const CLI::ParseError& error, std::ost
   for (const CLI::App* up = command.get_parent(); up != nullptr; up = up->get_parent()) {
     name = absl::StrCat(up->get_name(), " ", name);
   }
-  err << OneLine(absl::StrCat("agentctl: ", error.what(), " (see `", name, " --help`)")) << "\n";
+  // A mistyped command leaves its noun without a verb; the word itself is what a person looks for.
+  const std::vector<std::string> unknown = root.remaining(/*recurse=*/true);
+  const std::string problem =
+      unknown.empty() ? error.what() : absl::StrCat("'", unknown.front(), "' is not known here");
+  err << OneLine(absl::StrCat("agentctl: ", problem, " (see `", name, " --help`)")) << "\n";
   return ExitCode::kUsage;
 }
 

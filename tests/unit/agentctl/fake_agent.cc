@@ -1,0 +1,323 @@
+#include "tests/unit/agentctl/fake_agent.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "agentctl/run.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "grpcpp/security/server_credentials.h"
+#include "grpcpp/server_builder.h"
+
+namespace hvagent::agentctl {
+
+TempDir::TempDir() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "agentctl.XXXXXX").string();
+  path_ = ::mkdtemp(pattern.data());
+}
+
+TempDir::~TempDir() { std::filesystem::remove_all(path_); }
+
+std::string TempDir::Write(const std::string& name, const std::string& text) const {
+  const std::string path = path_ + "/" + name;
+  std::ofstream(path) << text;
+  return path;
+}
+
+grpc::Status AgentError(grpc::StatusCode code, const std::string& reason,
+                        const std::string& message, const std::string& field) {
+  google::rpc::Status details;
+  details.set_code(code);
+  details.set_message(message);
+  google::rpc::ErrorInfo info;
+  info.set_reason(reason);
+  info.set_domain("hvagent");
+  details.add_details()->PackFrom(info);
+  if (!field.empty()) {
+    google::rpc::BadRequest bad_request;
+    bad_request.add_field_violations()->set_field(field);
+    details.add_details()->PackFrom(bad_request);
+  }
+  return grpc::Status(code, message, details.SerializeAsString());
+}
+
+grpc::Status ConnectionLost() { return {grpc::StatusCode::UNAVAILABLE, "Socket closed"}; }
+
+FakeAgent::FakeAgent(std::string name)
+    : name_(std::move(name)), address_(absl::StrCat("unix:", dir_.path(), "/", name_, ".sock")) {
+  grpc::ServerBuilder builder;
+  // A stop waits for this long at times; the default is 10 s.
+  builder.SetSyncServerOption(grpc::ServerBuilder::CQ_TIMEOUT_MSEC, 50);
+  builder.AddListeningPort(address_, grpc::experimental::LocalServerCredentials(UDS));
+  builder.RegisterService(static_cast<v1::NodeService::Service*>(this));
+  builder.RegisterService(static_cast<v1::SecretService::Service*>(this));
+  builder.RegisterService(static_cast<v1::ImageService::Service*>(this));
+  builder.RegisterService(static_cast<v1::VmService::Service*>(this));
+  builder.RegisterService(static_cast<v1::OperationService::Service*>(this));
+  server_ = builder.BuildAndStart();
+}
+
+FakeAgent::~FakeAgent() { Stop(); }
+
+void FakeAgent::Stop() {
+  if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now());
+  server_.reset();
+}
+
+void FakeAgent::AddVm(const std::string& uuid, const std::string& name, v1::PowerState power) {
+  MutexLock lock(mutex_);
+  v1::Vm& vm = vms_[uuid];
+  vm.mutable_spec()->set_uuid(uuid);
+  vm.mutable_spec()->set_name(name);
+  vm.mutable_status()->set_power_state(power);
+  vm.mutable_status()->set_node(name_);
+}
+
+void FakeAgent::SetCephConnected(bool connected) {
+  MutexLock lock(mutex_);
+  ceph_connected_ = connected;
+}
+
+std::vector<std::string> FakeAgent::calls() const {
+  MutexLock lock(mutex_);
+  return calls_;
+}
+
+std::vector<std::string> FakeAgent::request_ids(const std::string& method) const {
+  MutexLock lock(mutex_);
+  std::vector<std::string> ids;
+  for (const auto& [name, id] : request_ids_) {
+    if (name == method) ids.push_back(id);
+  }
+  return ids;
+}
+
+std::string FakeAgent::imported(const std::string& id) const {
+  MutexLock lock(mutex_);
+  const auto found = images_.find(id);
+  return found == images_.end() ? "" : found->second;
+}
+
+std::vector<v1::SyncSecretRequest> FakeAgent::synced() const {
+  MutexLock lock(mutex_);
+  return synced_;
+}
+
+void FakeAgent::Record(const std::string& method, const std::string& id,
+                       const std::string& request_id) {
+  MutexLock lock(mutex_);
+  calls_.push_back(absl::StrCat(method, " ", id));
+  request_ids_.emplace_back(method, request_id);
+}
+
+v1::Vm* FakeAgent::FindVm(const std::string& id) {
+  for (auto& [uuid, vm] : vms_) {
+    if (uuid == id || vm.spec().name() == id) return &vm;
+  }
+  return nullptr;
+}
+
+grpc::Status FakeAgent::GetNode(grpc::ServerContext*, const v1::GetNodeRequest*, v1::Node* node) {
+  Record("NodeService.GetNode", "", "");
+  MutexLock lock(mutex_);
+  node->set_name(name_);
+  node->set_backend("memory");
+  node->set_domain_type("qemu");
+  for (const char* type : {"READY", "LIBVIRT_CONNECTED", "CEPH_CONNECTED"}) {
+    v1::Condition* const condition = node->add_conditions();
+    condition->set_type(type);
+    const bool good = ceph_connected_ || std::string(type) == "LIBVIRT_CONNECTED";
+    condition->set_status(good ? v1::Condition::TRUE : v1::Condition::FALSE);
+    if (!good) {
+      condition->set_reason("CEPH_UNREACHABLE");
+      condition->set_message("no monitor answers");
+    }
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::Sync(grpc::ServerContext*, const v1::SyncSecretRequest* request,
+                             v1::SyncSecretResponse* response) {
+  Record("SecretService.Sync", request->entity(), request->request_id());
+  if (on_sync) {
+    if (grpc::Status status = on_sync(*request); !status.ok()) return status;
+  }
+  MutexLock lock(mutex_);
+  synced_.push_back(*request);
+  response->mutable_secret()->set_uuid(
+      request->uuid().empty() ? "11111111-1111-5111-8111-111111111111" : request->uuid());
+  response->mutable_secret()->set_entity(request->entity());
+  v1::SecretAction* const action = response->add_actions();
+  action->set_kind(v1::SecretAction::DEFINE);
+  action->set_reason("libvirt has none");
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::List(grpc::ServerContext*, const v1::ListSecretsRequest*,
+                             v1::ListSecretsResponse* response) {
+  MutexLock lock(mutex_);
+  for (const auto& request : synced_) {
+    v1::Secret* const secret = response->add_secrets();
+    secret->set_uuid(request.uuid());
+    secret->set_entity(request.entity());
+    secret->set_usage(request.usage());
+    secret->set_has_value(true);
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::Import(grpc::ServerContext* context,
+                               grpc::ServerReader<v1::ImportImageRequest>* reader,
+                               v1::Operation* operation) {
+  v1::ImportImageRequest message;
+  if (!reader->Read(&message) || !message.has_header()) {
+    return AgentError(grpc::StatusCode::INVALID_ARGUMENT, "HEADER_MISSING", "no header");
+  }
+  const v1::ImportImageRequest::Header header = message.header();
+  Record("ImageService.Import", header.id(), header.request_id());
+  std::string bytes;
+  while (reader->Read(&message)) {
+    bytes += message.chunk();
+    if (on_chunk) on_chunk(context, bytes.size());
+  }
+  if (context->IsCancelled()) return grpc::Status::CANCELLED;
+  if (header.size_bytes() != 0 && header.size_bytes() != bytes.size()) {
+    return AgentError(grpc::StatusCode::INVALID_ARGUMENT, "TRUNCATED_STREAM", "truncated");
+  }
+  MutexLock lock(mutex_);
+  operation->set_id("op-1");
+  operation->set_state(v1::Operation::SUCCEEDED);
+  operation->mutable_image()->set_id(header.id());
+  operation->mutable_image()->set_size_bytes(bytes.size());
+  operation->mutable_image()->set_ready(true);
+  images_[header.id()] = std::move(bytes);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::Get(grpc::ServerContext*, const v1::GetImageRequest* request,
+                            v1::Image* image) {
+  MutexLock lock(mutex_);
+  if (!images_.contains(request->id())) {
+    return AgentError(grpc::StatusCode::NOT_FOUND, "IMAGE_NOT_FOUND",
+                      absl::StrCat("there is no image ", request->id()));
+  }
+  image->set_id(request->id());
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::List(grpc::ServerContext*, const v1::ListImagesRequest*,
+                             v1::ListImagesResponse* response) {
+  Record("ImageService.List", "", "");
+  MutexLock lock(mutex_);
+  for (const auto& [id, bytes] : images_) response->add_images()->set_id(id);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::Delete(grpc::ServerContext*, const v1::DeleteImageRequest* request,
+                               v1::DeleteImageResponse*) {
+  Record("ImageService.Delete", request->id(), request->request_id());
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::Apply(grpc::ServerContext*, const v1::ApplyVmRequest* request,
+                              v1::ApplyVmResponse* response) {
+  Record("VmService.Apply", request->spec().name(), request->request_id());
+  if (on_apply) {
+    if (grpc::Status status = on_apply(*request); !status.ok()) return status;
+  }
+  if (request->dry_run()) {
+    v1::PlannedAction* const action = response->add_actions();
+    action->set_action("CLONE_ROOT_DISK");
+    action->set_reason("there is no root disk");
+    return grpc::Status::OK;
+  }
+  AddVm(request->spec().uuid(), request->spec().name(), v1::RUNNING);
+  MutexLock lock(mutex_);
+  *response->mutable_vm() = vms_[request->spec().uuid()];
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::Get(grpc::ServerContext*, const v1::GetVmRequest* request, v1::Vm* vm) {
+  MutexLock lock(mutex_);
+  const v1::Vm* const found = FindVm(request->id());
+  if (found == nullptr) {
+    return AgentError(grpc::StatusCode::NOT_FOUND, "VM_NOT_FOUND", "there is no such VM");
+  }
+  *vm = *found;
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::List(grpc::ServerContext*, const v1::ListVmsRequest* request,
+                             v1::ListVmsResponse* response) {
+  // Pages of one, so that a client that reads only the first is found out.
+  MutexLock lock(mutex_);
+  auto next = request->page_token().empty() ? vms_.begin() : vms_.find(request->page_token());
+  if (next == vms_.end()) return grpc::Status::OK;
+  *response->add_vms() = next->second;
+  if (++next != vms_.end()) response->set_next_page_token(next->first);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::Start(grpc::ServerContext*, const v1::StartVmRequest* request, v1::Vm* vm) {
+  Record("VmService.Start", request->id(), request->request_id());
+  int call = 0;
+  {
+    MutexLock lock(mutex_);
+    call = ++starts_;
+    if (v1::Vm* const found = FindVm(request->id())) *vm = *found;
+  }
+  vm->mutable_status()->set_power_state(v1::RUNNING);
+  return on_start ? on_start(call, vm) : grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::Delete(grpc::ServerContext*, const v1::DeleteVmRequest* request,
+                               v1::DeleteVmResponse*) {
+  Record("VmService.Delete", request->id(), request->request_id());
+  MutexLock lock(mutex_);
+  vms_.erase(request->id());
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::Get(grpc::ServerContext*, const v1::GetOperationRequest* request,
+                            v1::Operation* operation) {
+  if (!on_watch) {
+    return AgentError(grpc::StatusCode::NOT_FOUND, "OPERATION_NOT_FOUND", "no such operation");
+  }
+  operation->set_id(request->id());
+  operation->set_state(v1::Operation::RUNNING);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::Watch(grpc::ServerContext* context, const v1::WatchOperationRequest*,
+                              grpc::ServerWriter<v1::Operation>* writer) {
+  return on_watch(context, writer);
+}
+
+RunResult RunAgentctl(const std::vector<const FakeAgent*>& agents,
+                      std::vector<std::string> arguments, const RunOptions& options) {
+  const TempDir dir;
+  std::string config = "nodes:\n";
+  for (const FakeAgent* agent : agents) {
+    absl::StrAppend(&config, "- {name: ", agent->name(), ", address: \"", agent->address(),
+                    "\"}\n");
+  }
+  arguments.insert(arguments.begin(), {"--config", dir.Write("agentctl.yaml", config)});
+  std::istringstream in(options.typed);
+  std::ostringstream out;
+  std::ostringstream err;
+  const Streams streams{in, out, err, options.terminal, options.terminal, options.terminal};
+  RunResult result;
+  result.exit = Run(arguments, streams);
+  result.out = out.str();
+  result.err = err.str();
+  return result;
+}
+
+}  // namespace hvagent::agentctl

@@ -1,0 +1,138 @@
+// An agent for tests of agentctl: real gRPC on a unix socket, and answers that the test sets.
+#ifndef HVAGENT_TESTS_UNIT_AGENTCTL_FAKE_AGENT_H_
+#define HVAGENT_TESTS_UNIT_AGENTCTL_FAKE_AGENT_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "agentctl/cli.h"
+#include "agentctl/exit_code.h"
+#include "base/mutex.h"
+#include "grpcpp/server.h"
+#include "hvagent/v1/image_service.grpc.pb.h"
+#include "hvagent/v1/node_service.grpc.pb.h"
+#include "hvagent/v1/operation_service.grpc.pb.h"
+#include "hvagent/v1/secret_service.grpc.pb.h"
+#include "hvagent/v1/vm_service.grpc.pb.h"
+
+namespace hvagent::agentctl {
+
+// A folder that is removed with all that is in it.
+class TempDir {
+ public:
+  TempDir();
+  ~TempDir();
+  const std::string& path() const { return path_; }
+  // Writes `text` to the file `name` in it and returns its path.
+  std::string Write(const std::string& name, const std::string& text) const;
+
+ private:
+  std::string path_;
+};
+
+// As the agent's service edge makes it.
+grpc::Status AgentError(grpc::StatusCode code, const std::string& reason,
+                        const std::string& message, const std::string& field = "");
+
+// What gRPC makes up when a connection breaks: no details.
+grpc::Status ConnectionLost();
+
+// VMs, images and secrets are kept in maps; a hook, when set, answers instead. What was asked is
+// recorded. Hooks are set before the first call; the rest is thread-safe.
+class FakeAgent final : public v1::NodeService::Service,
+                        public v1::SecretService::Service,
+                        public v1::ImageService::Service,
+                        public v1::VmService::Service,
+                        public v1::OperationService::Service {
+ public:
+  explicit FakeAgent(std::string name);
+  ~FakeAgent() override;
+
+  // Ends all calls and stops listening; the socket stays as a crash would leave it.
+  void Stop();
+
+  const std::string& name() const { return name_; }
+  // "unix:/tmp/.../compute-1.sock"
+  const std::string& address() const { return address_; }
+
+  void AddVm(const std::string& uuid, const std::string& name, v1::PowerState power = v1::STOPPED);
+  void SetCephConnected(bool connected);
+  // "Service.Method id", in the order of arrival.
+  std::vector<std::string> calls() const;
+  // Those request_ids that came with `method`.
+  std::vector<std::string> request_ids(const std::string& method) const;
+  std::string imported(const std::string& id) const;
+  std::vector<v1::SyncSecretRequest> synced() const;
+
+  // Instead of the built-in answer; called with the number of the call, from 1.
+  std::function<grpc::Status(int call, v1::Vm* vm)> on_start;
+  std::function<grpc::Status(const v1::ApplyVmRequest&)> on_apply;
+  std::function<grpc::Status(const v1::SyncSecretRequest&)> on_sync;
+  // Called after each chunk, with the number of bytes so far.
+  std::function<void(grpc::ServerContext*, size_t)> on_chunk;
+  std::function<grpc::Status(grpc::ServerContext*, grpc::ServerWriter<v1::Operation>*)> on_watch;
+
+ private:
+  grpc::Status GetNode(grpc::ServerContext*, const v1::GetNodeRequest*, v1::Node*) override;
+  grpc::Status Sync(grpc::ServerContext*, const v1::SyncSecretRequest*,
+                    v1::SyncSecretResponse*) override;
+  grpc::Status List(grpc::ServerContext*, const v1::ListSecretsRequest*,
+                    v1::ListSecretsResponse*) override;
+  grpc::Status Import(grpc::ServerContext*, grpc::ServerReader<v1::ImportImageRequest>*,
+                      v1::Operation*) override;
+  grpc::Status Get(grpc::ServerContext*, const v1::GetImageRequest*, v1::Image*) override;
+  grpc::Status List(grpc::ServerContext*, const v1::ListImagesRequest*,
+                    v1::ListImagesResponse*) override;
+  grpc::Status Delete(grpc::ServerContext*, const v1::DeleteImageRequest*,
+                      v1::DeleteImageResponse*) override;
+  grpc::Status Apply(grpc::ServerContext*, const v1::ApplyVmRequest*,
+                     v1::ApplyVmResponse*) override;
+  grpc::Status Get(grpc::ServerContext*, const v1::GetVmRequest*, v1::Vm*) override;
+  grpc::Status List(grpc::ServerContext*, const v1::ListVmsRequest*, v1::ListVmsResponse*) override;
+  grpc::Status Start(grpc::ServerContext*, const v1::StartVmRequest*, v1::Vm*) override;
+  grpc::Status Delete(grpc::ServerContext*, const v1::DeleteVmRequest*,
+                      v1::DeleteVmResponse*) override;
+  grpc::Status Get(grpc::ServerContext*, const v1::GetOperationRequest*, v1::Operation*) override;
+  grpc::Status Watch(grpc::ServerContext*, const v1::WatchOperationRequest*,
+                     grpc::ServerWriter<v1::Operation>*) override;
+
+  void Record(const std::string& method, const std::string& id, const std::string& request_id);
+  v1::Vm* FindVm(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const std::string name_;
+  TempDir dir_;
+  const std::string address_;
+  mutable Mutex mutex_;
+  bool ceph_connected_ ABSL_GUARDED_BY(mutex_) = true;
+  std::map<std::string, v1::Vm> vms_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> images_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::SyncSecretRequest> synced_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> calls_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::pair<std::string, std::string>> request_ids_ ABSL_GUARDED_BY(mutex_);
+  int starts_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Last: it stops before what its handlers use goes.
+  std::unique_ptr<grpc::Server> server_;
+};
+
+struct RunResult {
+  ExitCode exit = ExitCode::kDone;
+  std::string out;
+  std::string err;
+};
+
+// Runs agentctl against these agents, in their order. `terminal`: as if on one, with `typed` as
+// what the user types.
+struct RunOptions {
+  bool terminal = false;
+  std::string typed;
+};
+RunResult RunAgentctl(const std::vector<const FakeAgent*>& agents,
+                      std::vector<std::string> arguments, const RunOptions& options = {});
+
+}  // namespace hvagent::agentctl
+
+#endif  // HVAGENT_TESTS_UNIT_AGENTCTL_FAKE_AGENT_H_
