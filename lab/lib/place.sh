@@ -39,13 +39,16 @@ place_kill() {
 
 not() { ! "$@"; }
 
-# place_exec PLACE CMD...: becomes CMD, inside. Its streams and exit code are its own.
+# place_exec PLACE CMD...: becomes CMD, inside, in the same folder where the place has one of that name. Its streams and
+# exit code are its own.
 place_exec() {
-  local pid
+  local pid folder
   pid=$(place_init "$1") || die "$1 is not running: see lab/status, or start it again with lab/up"
   shift
+  folder=$(pwd -P)
+  [ -d "/proc/$pid/root$folder" ] || folder=/
   exec nsenter --target "$pid" --mount --uts --net --pid -- \
-    env --chdir="$(pwd -P)" LIBVIRT_DEFAULT_URI=qemu:///system "$@"
+    env --chdir="$folder" LIBVIRT_DEFAULT_URI=qemu:///system "$@"
 }
 
 place_run() { (place_exec "$@"); }
@@ -61,7 +64,8 @@ service_identity() {
 
 service_is_up() { service_identity "$1" "$2" >/dev/null; }
 
-# service_up PLACE SERVICE LOG CMD...: starts it unless it runs; what it prints goes to the end of LOG.
+# service_up PLACE SERVICE LOG CMD...: starts it unless it runs, with an environment that does not depend on who starts
+# it; what it prints goes to the end of LOG.
 service_up() {
   local place=$1 service=$2 log=$3
   shift 3
@@ -71,11 +75,8 @@ service_up() {
     freezer_join "$place"
     exec {lab_lock_fd}<&- </dev/null >>"$log" 2>&1
     cd /
-    # shellcheck disable=SC2016
-    place_exec "$place" setsid --fork bash -c '
-      read -r stat </proc/$$/stat; set -- "$1" "${stat##*) }" "${@:2}"
-      read -r -a field <<<"$2"; echo "$$ ${field[19]}" >"/run/lab/$1.new"; mv "/run/lab/$1.new" "/run/lab/$1"
-      exec "${@:3}"' service "$service" "$@"
+    place_exec "$place" setsid --fork env --ignore-environment HOME=/root LANG=C.UTF-8 \
+      PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$repo/lab/lib/service-init" "$service" "$@"
   )
   until_true 5 service_is_up "$place" "$service" || { tail -n 20 "$log" >&2; die "$service on $place ended at once: see $log"; }
 }
