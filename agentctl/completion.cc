@@ -171,7 +171,8 @@ _agentctl() {
                       R"( $next)
   _describe agentctl next || _files
 }
-compdef _agentctl agentctl
+# Both ways of loading it: from a file in $fpath, and by source.
+if [ "${funcstack[1]}" = _agentctl ]; then _agentctl "$@"; else compdef _agentctl agentctl; fi
 )");
 }
 

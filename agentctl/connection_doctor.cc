@@ -44,8 +44,8 @@ absl::Status ConnectError(int error, absl::string_view address, absl::Duration t
     case ENOENT:
       return WithHint(
           Unavailable("AGENT_NOT_RUNNING", absl::StrCat("there is no socket at ", address)),
-          "is agentd running here? `systemctl status agentd`; for other machines name "
-          "the nodes in a configuration file");
+          "is agentd running there? For other machines name the nodes in a configuration "
+          "file");
     case ECONNREFUSED:
       return WithHint(Unavailable("AGENT_NOT_RUNNING", absl::StrCat("nobody listens at ", address,
                                                                     ": connection refused")),

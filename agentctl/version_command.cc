@@ -1,7 +1,7 @@
 #include <memory>
 
-#include "absl/strings/str_cat.h"
 #include "agentctl/command.h"
+#include "base/version.h"
 
 namespace hvagent::agentctl {
 
@@ -11,13 +11,13 @@ void AddVersionCommand(CommandTree& tree) {
     std::ostream& out = cli.streams().out;
     switch (cli.options.format) {
       case Format::kJson:
-        out << "{\"version\": \"" << HVAGENT_VERSION << "\"}\n";
+        out << "{\"version\": \"" << kVersion << "\"}\n";
         break;
       case Format::kYaml:
-        out << "version: \"" << HVAGENT_VERSION << "\"\n";
+        out << "version: \"" << kVersion << "\"\n";
         break;
       default:
-        out << "agentctl " << HVAGENT_VERSION << "\n";
+        out << "agentctl " << kVersion << "\n";
     }
     return ExitCode::kDone;
   });
