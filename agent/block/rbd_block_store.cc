@@ -235,20 +235,18 @@ absl::Status RbdBlockStore::CreateProtectedSnapshot(const SnapshotName& name) {
 absl::Status RbdBlockStore::RemoveSnapshot(const SnapshotName& name) {
   return Call([&](const RadosSession& session) -> absl::Status {
     ASSIGN_OR_RETURN(RbdImage image, RbdImage::Open(session, name.image));
-    const absl::StatusOr<SnapshotInfo> snapshot = FindSnapshot(image, name);
-    if (absl::IsNotFound(snapshot.status())) return absl::OkStatus();
-    RETURN_IF_ERROR(snapshot.status());
+    const absl::Status found = FindSnapshot(image, name).status();
+    if (absl::IsNotFound(found)) return absl::OkStatus();
+    RETURN_IF_ERROR(found);
     // Unprotecting finds clones of format 1 only, and removing does not mind those of format 2.
     ASSIGN_OR_RETURN(std::vector<std::string> children, ListChildren(session, name));
     if (!children.empty()) return ImageHasChildren(name, children);
-    if (snapshot->is_protected) {
-      const absl::Status status = image.Unprotect(name.snapshot);
-      if (RawCode(status, "ceph") == EBUSY) {  // somebody cloned it just now
-        ASSIGN_OR_RETURN(children, ListChildren(session, name));
-        return ImageHasChildren(name, children);
-      }
-      RETURN_IF_ERROR(status);
+    const absl::Status unprotected = image.Unprotect(name.snapshot);
+    if (RawCode(unprotected, "ceph") == EBUSY) {  // somebody cloned it just now
+      ASSIGN_OR_RETURN(children, ListChildren(session, name));
+      return ImageHasChildren(name, children);
     }
+    RETURN_IF_ERROR(unprotected);
     RETURN_IF_ERROR(image.RemoveSnapshot(name.snapshot));
     return std::move(image).Close();
   });

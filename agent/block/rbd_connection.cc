@@ -11,6 +11,7 @@
 #include "agent/block/rbd_error.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/status_macros.h"
 
 namespace hvagent::block {
 namespace {
@@ -64,6 +65,7 @@ void RbdConnection::Report(const std::shared_ptr<RadosSession>& session,
   MutexLock lock(mutex_);
   if (session_ != session) return;  // another call has reported it before
   LOG(WARNING) << "drops its connection to Ceph and makes a new one: " << status.message();
+  if (absl::IsDeadlineExceeded(status)) unfenced_.push_back(session_->address());
   retired_.push_back(std::move(session_));
   session_ = nullptr;
   health_ = NotConnected(options_, status.message());
@@ -106,6 +108,9 @@ void RbdConnection::Connect() {
     if (session_ != nullptr || stopping_) return;
   }
   absl::StatusOr<std::shared_ptr<RadosSession>> session = RadosSession::Connect(options_);
+  if (session.ok()) {
+    if (absl::Status fenced = FenceRetired(**session); !fenced.ok()) session = std::move(fenced);
+  }
   MutexLock lock(mutex_);
   if (session.ok()) {
     LOG(INFO) << "connected to Ceph as " << options_.entity;
@@ -117,6 +122,27 @@ void RbdConnection::Connect() {
     health_ = std::move(health);
   }
   changed_.SignalAll();
+}
+
+absl::Status RbdConnection::FenceRetired(const RadosSession& session) {
+  std::vector<std::string> addresses;
+  {
+    MutexLock lock(mutex_);
+    addresses = unfenced_;
+  }
+  for (const std::string& address : addresses) {
+    const absl::Status fenced = session.Fence(address);
+    if (absl::IsPermissionDenied(fenced)) {
+      // Without the cap it can only wait for the locks of the old session to expire.
+      LOG(ERROR) << fenced.message();
+    } else {
+      RETURN_IF_ERROR(fenced);
+      LOG(INFO) << "fenced its own former connection " << address;
+    }
+  }
+  MutexLock lock(mutex_);
+  unfenced_.clear();
+  return absl::OkStatus();
 }
 
 void RbdConnection::CloseRetired() {

@@ -4,6 +4,7 @@
 #define HVAGENT_AGENT_BLOCK_RBD_CONNECTION_H_
 
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -34,12 +35,16 @@ class RbdConnection {
   absl::StatusOr<std::shared_ptr<RadosSession>> Get() const;
 
   // Tells how a call on `session` ended. If that spoilt the session, nobody is given it any more,
-  // and it is closed when the last call on it has ended. Does not block.
+  // and it is closed when the last call on it has ended. If an operation timed out the session is
+  // fenced too, before anybody gets the next one: what timed out is then either done or will never
+  // be, and leaves no lock behind. That ends the other calls on it. Does not block.
   void Report(const std::shared_ptr<RadosSession>& session, const absl::Status& status);
 
  private:
   void Run();
   void Connect();
+  // Fences on the new `session` those that need it.
+  absl::Status FenceRetired(const RadosSession& session);
   // Asks the monitors over the current session, if there is one.
   void Probe();
   void CloseRetired();
@@ -52,6 +57,7 @@ class RbdConnection {
   // Sessions that calls may still be using. The last reference is let go here, so that no caller
   // pays for closing one.
   std::vector<std::shared_ptr<RadosSession>> retired_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> unfenced_ ABSL_GUARDED_BY(mutex_);  // their addresses
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

@@ -207,7 +207,10 @@ absl::Status RbdImage::Protect(const std::string& snapshot) {
 }
 
 absl::Status RbdImage::Unprotect(const std::string& snapshot) {
-  return ToStatus(rbd_snap_unprotect(image_.get(), snapshot.c_str()), "unprotect a snapshot of");
+  // Not only where is_protected says so: that is false, too, for one that somebody began to
+  // unprotect and did not finish, and such a one cannot be removed.
+  const int result = rbd_snap_unprotect(image_.get(), snapshot.c_str());
+  return result == -EINVAL ? absl::OkStatus() : ToStatus(result, "unprotect a snapshot of");
 }
 
 absl::Status RbdImage::RemoveSnapshot(const std::string& snapshot) {

@@ -52,10 +52,10 @@ class RbdImage {
   // The clones of the snapshot that it was opened at, with those in the trash.
   absl::StatusOr<std::vector<std::string>> Children() const;
 
-  // An existing snapshot is no error, nor is one that is protected already.
+  // What is so already is no error for these three.
   absl::Status CreateSnapshot(const std::string& snapshot);
   absl::Status Protect(const std::string& snapshot);
-  // Errors: FAILED_PRECONDITION with raw code EBUSY if it has clones.
+  // Errors: FAILED_PRECONDITION with raw code EBUSY if it has clones of format 1.
   absl::Status Unprotect(const std::string& snapshot);
   absl::Status RemoveSnapshot(const std::string& snapshot);
 

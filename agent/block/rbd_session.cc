@@ -8,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "agent/block/block_error.h"
 #include "agent/block/rbd_error.h"
+#include "base/error.h"
 #include "base/status_macros.h"
 
 namespace hvagent::block {
@@ -39,7 +40,11 @@ absl::StatusOr<std::shared_ptr<RadosSession>> RadosSession::Connect(const RbdOpt
   // Guests profit from a cache; an import only copies its data once more for it.
   RETURN_IF_ERROR(set("rbd_cache", "false"));
   RETURN_IF_ERROR(CephStatus(rados_connect(handle), "connect to the Ceph monitors", entity));
-  return std::shared_ptr<RadosSession>(new RadosSession(std::move(cluster), entity));
+  char* address = nullptr;
+  RETURN_IF_ERROR(CephStatus(rados_getaddrs(handle, &address), "get its own address", entity));
+  std::shared_ptr<RadosSession> session(new RadosSession(std::move(cluster), entity, address));
+  rados_buffer_free(address);
+  return session;
 }
 
 absl::StatusOr<PoolHandle> RadosSession::OpenPool(const std::string& pool,
@@ -83,8 +88,26 @@ absl::StatusOr<std::string> RadosSession::MonCommand(const std::string& command)
       rados_mon_command(cluster_.get(), &line, 1, "", 0, &output, &output_size, nullptr, nullptr);
   std::string answer(output == nullptr ? "" : output, output_size);
   rados_buffer_free(output);
-  RETURN_IF_ERROR(CephStatus(result, absl::StrCat("ask the monitors ", command), entity_));
+  const absl::Status status =
+      CephStatus(result, absl::StrCat("ask the monitors ", command), entity_);
+  if (absl::IsDeadlineExceeded(status)) {
+    // A question leaves nothing in doubt.
+    absl::Status unavailable =
+        Error(absl::StatusCode::kUnavailable, "CEPH_UNAVAILABLE", "the monitors do not answer");
+    SetRawCode(unavailable, "ceph", -result);
+    return unavailable;
+  }
+  RETURN_IF_ERROR(status);
   return answer;
+}
+
+absl::Status RadosSession::Fence(const std::string& address) const {
+  constexpr uint32_t kExpirySeconds = 3600;
+  std::string client = address;
+  // It returns when our own OSD map has the entry, so each OSD that gets an operation of ours
+  // learns of it first.
+  return CephStatus(rados_blocklist_add(cluster_.get(), client.data(), kExpirySeconds),
+                    absl::StrCat("blocklist ", address), entity_);
 }
 
 }  // namespace hvagent::block

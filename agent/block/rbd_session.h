@@ -36,6 +36,8 @@ class RadosSession {
   static absl::StatusOr<std::shared_ptr<RadosSession>> Connect(const RbdOptions& options);
 
   const std::string& entity() const { return entity_; }
+  // Who this session is to the OSDs: "10.0.0.1:0/2444662204".
+  const std::string& address() const { return address_; }
 
   // A pool, for one call: opening one asks nobody and takes less than a microsecond, and one that
   // was kept would go on meaning a pool that was deleted and made again.
@@ -43,18 +45,25 @@ class RadosSession {
   absl::StatusOr<PoolHandle> OpenPool(const std::string& pool,
                                       const std::string& rados_namespace = "") const;
 
-  // Sends a command, in JSON, to the monitors; returns what they answer.
+  // Sends a command, in JSON, that only asks; returns what the monitors answer.
+  // Errors: UNAVAILABLE (CEPH_UNAVAILABLE) if they do not in time.
   absl::StatusOr<std::string> MonCommand(const std::string& command) const;
 
+  // Blocklists the session at `address`: once this returns OK, nothing that it sent will be done
+  // that was not done before, and its watches and exclusive locks are free. Does not undo itself
+  // for an hour. Idempotent.
+  absl::Status Fence(const std::string& address) const;
+
  private:
-  RadosSession(ClusterHandle cluster, std::string entity)
-      : entity_(std::move(entity)), cluster_(std::move(cluster)) {}
+  RadosSession(ClusterHandle cluster, std::string entity, std::string address)
+      : entity_(std::move(entity)), address_(std::move(address)), cluster_(std::move(cluster)) {}
 
   bool IsInOurMap(const std::string& pool) const;
   // Errors: NOT_FOUND (POOL_NOT_FOUND).
   absl::Status AskForPool(const std::string& pool) const;
 
   const std::string entity_;
+  const std::string address_;
   const ClusterHandle cluster_;
 };
 
