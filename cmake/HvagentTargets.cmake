@@ -52,7 +52,11 @@ function(hvagent_add_test NAME)
   target_link_libraries(${NAME} PRIVATE hvagent_warnings ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   set_target_properties(${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   add_test(NAME ${NAME} COMMAND ${NAME})
-  set_tests_properties(${NAME} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 120)
+  set_tests_properties(
+    ${NAME}
+    PROPERTIES LABELS ${ARG_LABEL}
+               TIMEOUT 120
+               ENVIRONMENT TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp)
   if(ARG_LABEL MATCHES "^(unit|contract)$")
     add_dependencies(quick_tests ${NAME})
   endif()
