@@ -44,6 +44,10 @@ Meaning MeaningOfErrno(int error) {
 
 Meaning MeaningOf(const virError& error) {
   switch (error.code) {
+    // A call that failed and does not say why, as a shutdown of a guest that is just going does.
+    case VIR_ERR_OK:
+      return {absl::StatusCode::kAborted, "LIBVIRT_ERROR"};
+
     case VIR_ERR_NO_DOMAIN:
       return {absl::StatusCode::kNotFound, "DOMAIN_NOT_FOUND"};
     case VIR_ERR_NO_SECRET:

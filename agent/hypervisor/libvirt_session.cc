@@ -62,7 +62,8 @@ virConnectDomainEventGenericCallback Generic(Callback* callback) {
       reinterpret_cast<void (*)()>(callback));
 }
 
-// Drivers that run in this process lack what only a connection to a daemon needs.
+// Drivers lack what makes no sense for them: one in this process has no keepalives, and one of
+// secrets no domains.
 bool IsUnsupported(const absl::Status& status) {
   return RawCode(status, "libvirt") == VIR_ERR_NO_SUPPORT;
 }
@@ -86,30 +87,34 @@ absl::StatusOr<std::unique_ptr<LibvirtSession>> LibvirtSession::Open(
     return unavailable;
   }
   std::unique_ptr<LibvirtSession> session(new LibvirtSession(std::move(connection)));
-  RETURN_IF_ERROR(session->SetKeepAlive(keepalive_interval, keepalive_count));
-  RETURN_IF_ERROR(session->RegisterCallbacks(std::move(callbacks)));
+  const CallbacksRef shared = std::make_shared<const Callbacks>(std::move(callbacks));
+  ASSIGN_OR_RETURN(const bool has_daemon,
+                   session->SetKeepAlive(keepalive_interval, keepalive_count));
+  if (has_daemon) RETURN_IF_ERROR(session->WatchConnection(shared));
+  RETURN_IF_ERROR(session->WatchDomains(shared));
   return session;
 }
 
-absl::Status LibvirtSession::SetKeepAlive(absl::Duration interval, unsigned int count) {
+absl::StatusOr<bool> LibvirtSession::SetKeepAlive(absl::Duration interval, unsigned int count) {
   const int seconds = std::max(1, static_cast<int>(absl::ToInt64Seconds(interval)));
-  if (virConnectSetKeepAlive(connection_.get(), seconds, count) >= 0) return absl::OkStatus();
+  if (virConnectSetKeepAlive(connection_.get(), seconds, count) >= 0) return true;
   absl::Status status = LibvirtError("cannot set libvirt's keepalive");
-  return IsUnsupported(status) ? absl::OkStatus() : status;
+  if (IsUnsupported(status)) return false;
+  return status;
 }
 
-absl::Status LibvirtSession::RegisterCallbacks(Callbacks callbacks) {
-  const CallbacksRef shared = std::make_shared<const Callbacks>(std::move(callbacks));
-
-  auto* close_ref = new CallbacksRef(shared);
-  if (virConnectRegisterCloseCallback(connection_.get(), OnClosed, close_ref, FreeRef) == 0) {
+absl::Status LibvirtSession::WatchConnection(const CallbacksRef& callbacks) {
+  auto* ref = new CallbacksRef(callbacks);
+  if (virConnectRegisterCloseCallback(connection_.get(), OnClosed, ref, FreeRef) == 0) {
     close_callback_registered_ = true;
-  } else {
-    absl::Status status = LibvirtError("cannot watch the connection to libvirt");
-    FreeRef(close_ref);
-    if (!IsUnsupported(status)) return status;
+    return absl::OkStatus();
   }
+  absl::Status status = LibvirtError("cannot watch the connection to libvirt");
+  FreeRef(ref);
+  return status;
+}
 
+absl::Status LibvirtSession::WatchDomains(const CallbacksRef& callbacks) {
   const std::pair<int, virConnectDomainEventGenericCallback> kEvents[] = {
       {VIR_DOMAIN_EVENT_ID_LIFECYCLE, Generic(OnLifecycle)},
       {VIR_DOMAIN_EVENT_ID_REBOOT, Generic(OnReboot)},
@@ -118,15 +123,15 @@ absl::Status LibvirtSession::RegisterCallbacks(Callbacks callbacks) {
       {VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, Generic(OnDeviceChange)},
   };
   for (const auto& [event, callback] : kEvents) {
-    auto* event_ref = new CallbacksRef(shared);
-    const int id = virConnectDomainEventRegisterAny(connection_.get(), nullptr, event, callback,
-                                                    event_ref, FreeRef);
+    auto* ref = new CallbacksRef(callbacks);
+    const int id =
+        virConnectDomainEventRegisterAny(connection_.get(), nullptr, event, callback, ref, FreeRef);
     if (id >= 0) {
       event_callbacks_.push_back(id);
       continue;
     }
     absl::Status status = LibvirtError("cannot watch libvirt's domains");
-    FreeRef(event_ref);
+    FreeRef(ref);
     if (!IsUnsupported(status)) return status;
   }
   return absl::OkStatus();

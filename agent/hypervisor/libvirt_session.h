@@ -52,8 +52,10 @@ class LibvirtSession {
 
  private:
   explicit LibvirtSession(VirConnect connection) : connection_(std::move(connection)) {}
-  absl::Status SetKeepAlive(absl::Duration interval, unsigned int count);
-  absl::Status RegisterCallbacks(Callbacks callbacks);
+  // Returns whether the driver has keepalives: one that talks to a daemon.
+  absl::StatusOr<bool> SetKeepAlive(absl::Duration interval, unsigned int count);
+  absl::Status WatchConnection(const std::shared_ptr<const Callbacks>& callbacks);
+  absl::Status WatchDomains(const std::shared_ptr<const Callbacks>& callbacks);
 
   VirConnect connection_;
   std::vector<int> event_callbacks_;
