@@ -50,10 +50,16 @@ absl::Status WhyNotCloned(const RadosSession& session, const SnapshotName& paren
                     session.entity());
 }
 
+// The clones of one snapshot of `image`.
 absl::StatusOr<std::vector<std::string>> ListChildren(const RadosSession& session,
+                                                      const RbdImage& image,
                                                       const SnapshotName& name) {
-  ASSIGN_OR_RETURN(const RbdImage image, RbdImage::OpenReadOnly(session, name));
-  return image.Children();
+  // Those of all its snapshots first. Mostly there are none, and a snapshot that was interrupted
+  // in the making can be removed but not opened.
+  ASSIGN_OR_RETURN(std::vector<std::string> children, image.Children());
+  if (children.empty()) return children;
+  ASSIGN_OR_RETURN(const RbdImage snapshot, RbdImage::OpenReadOnly(session, name));
+  return snapshot.Children();
 }
 
 }  // namespace
@@ -239,11 +245,11 @@ absl::Status RbdBlockStore::RemoveSnapshot(const SnapshotName& name) {
     if (absl::IsNotFound(found)) return absl::OkStatus();
     RETURN_IF_ERROR(found);
     // Unprotecting finds clones of format 1 only, and removing does not mind those of format 2.
-    ASSIGN_OR_RETURN(std::vector<std::string> children, ListChildren(session, name));
+    ASSIGN_OR_RETURN(std::vector<std::string> children, ListChildren(session, image, name));
     if (!children.empty()) return ImageHasChildren(name, children);
     const absl::Status unprotected = image.Unprotect(name.snapshot);
     if (RawCode(unprotected, "ceph") == EBUSY) {  // somebody cloned it just now
-      ASSIGN_OR_RETURN(children, ListChildren(session, name));
+      ASSIGN_OR_RETURN(children, ListChildren(session, image, name));
       return ImageHasChildren(name, children);
     }
     RETURN_IF_ERROR(unprotected);

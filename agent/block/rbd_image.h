@@ -49,7 +49,7 @@ class RbdImage {
 
   // The addresses of the clients that have it open for writing, without this one.
   absl::StatusOr<std::vector<std::string>> Watchers() const;
-  // The clones of the snapshot that it was opened at, with those in the trash.
+  // The clones of the snapshot that it was opened at, or of all, with those in the trash.
   absl::StatusOr<std::vector<std::string>> Children() const;
 
   // What is so already is no error for these three.

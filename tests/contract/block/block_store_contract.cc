@@ -485,6 +485,17 @@ TEST_P(BlockStoreContract, RemoveSnapshotNamesTheClonesInTheWay) {
   EXPECT_THAT(store().GetSnapshot(golden).status(), Fails(kNotFound, "SNAPSHOT_NOT_FOUND"));
 }
 
+TEST_P(BlockStoreContract, RemoveSnapshotMindsOnlyItsOwnClones) {
+  const SnapshotName golden = MakeGolden();
+  const SnapshotName other{golden.image, "other"};
+  ASSERT_TRUE(store().CreateProtectedSnapshot(other).ok());
+  const ImageName disk = Disk();
+  ASSERT_TRUE(store().CloneImage(golden, disk).ok());
+  const absl::Status removed = store().RemoveSnapshot(other);
+  EXPECT_TRUE(removed.ok()) << removed;
+  EXPECT_THAT(store().RemoveSnapshot(golden), Fails(kFailedPrecondition, "IMAGE_HAS_CHILDREN"));
+}
+
 TEST_P(BlockStoreContract, RemoveSnapshotIsIdempotentAndTakesAnUnprotectedOne) {
   const SnapshotName golden = MakeGolden();
   ASSERT_TRUE(subject().Unprotect(golden).ok());
