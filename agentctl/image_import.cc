@@ -17,7 +17,6 @@
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "base/unique_handle.h"
-#include "base/uuid.h"
 #include "hvagent/v1/image_service.grpc.pb.h"
 
 namespace hvagent::agentctl {
@@ -135,7 +134,6 @@ absl::StatusOr<v1::Operation> ImportImage(Cli& cli, Interrupts& interrupts, Node
   header.mutable_header()->set_id(wish.id);
   header.mutable_header()->set_size_bytes(source.size());
   header.mutable_header()->set_sha256(wish.sha256);
-  header.mutable_header()->set_request_id(Uuid::Random().ToString());
 
   v1::Operation operation;
   Sent sent;

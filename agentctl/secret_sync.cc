@@ -12,7 +12,6 @@
 #include "agentctl/files.h"
 #include "base/error.h"
 #include "base/status_macros.h"
-#include "base/uuid.h"
 #include "hvagent/v1/secret_service.grpc.pb.h"
 #include "secrets/ceph_key.h"
 
@@ -39,7 +38,6 @@ absl::StatusOr<v1::SyncSecretResponse> SyncSecret(const Cli& cli, Interrupts& in
   request.set_uuid(wish.uuid);
   request.set_usage(wish.usage);
   request.set_dry_run(cli.options.dry_run);
-  request.set_request_id(Uuid::Random().ToString());
   const absl::Cleanup wipe_key = [&request] { WipeString(*request.mutable_key()); };
   const absl::string_view key = wish.key.Reveal();
   request.mutable_key()->assign(key.data(), key.size());

@@ -38,7 +38,8 @@ DomainState ToState(int state, int reason) {
   }
 }
 
-// The functions below work on a thread of the connection's.
+// The functions below work on a thread of the connection's. Every public call of libvirt's, even
+// virDomainGetName, resets the thread's last error: what is said of one is put together before it.
 
 absl::StatusOr<VirDomain> Find(virConnectPtr connection, const Uuid& uuid, absl::string_view what) {
   VirDomain domain(virDomainLookupByUUID(connection, uuid.bytes().data()));
@@ -151,9 +152,9 @@ absl::Status StartFailed(const absl::Status& error) {
 
 absl::Status Start(virConnectPtr connection, const Uuid& uuid) {
   ASSIGN_OR_RETURN(const VirDomain domain, Find(connection, uuid, "cannot start domain"));
+  const std::string what = absl::StrCat("cannot start domain ", virDomainGetName(domain.get()));
   if (virDomainCreate(domain.get()) == 0) return absl::OkStatus();
-  absl::Status error =
-      LibvirtError(absl::StrCat("cannot start domain ", virDomainGetName(domain.get())));
+  const absl::Status error = LibvirtError(what);
   // No look before the attempt: libvirt changes nothing of a domain that runs.
   if (virDomainIsActive(domain.get()) == 1) return absl::OkStatus();
   return StartFailed(error);
@@ -162,10 +163,13 @@ absl::Status Start(virConnectPtr connection, const Uuid& uuid) {
 absl::Status Shutdown(virConnectPtr connection, const Uuid& uuid) {
   ASSIGN_OR_RETURN(const VirDomain domain, Find(connection, uuid, "cannot shut down domain"));
   ASSIGN_OR_RETURN(const bool active, IsActive(domain.get(), "cannot shut the domain down"));
+  const std::string what = absl::StrCat("cannot shut down domain ", virDomainGetName(domain.get()));
   if (!active || virDomainShutdown(domain.get()) == 0) return absl::OkStatus();
-  absl::Status error =
-      LibvirtError(absl::StrCat("cannot shut down domain ", virDomainGetName(domain.get())));
-  return virDomainIsActive(domain.get()) == 0 ? absl::OkStatus() : error;
+  const absl::Status error = LibvirtError(what);
+  // The guest may have gone meanwhile, or be on its way, and cannot be asked then.
+  int state = VIR_DOMAIN_NOSTATE;
+  if (virDomainGetState(domain.get(), &state, nullptr, 0) != 0) return error;
+  return state == VIR_DOMAIN_SHUTOFF || state == VIR_DOMAIN_SHUTDOWN ? absl::OkStatus() : error;
 }
 
 absl::Status Reboot(virConnectPtr connection, const Uuid& uuid, bool force) {
@@ -176,17 +180,17 @@ absl::Status Reboot(virConnectPtr connection, const Uuid& uuid, bool force) {
                  absl::StrCat("cannot reboot domain ", virDomainGetName(domain.get()),
                               ": it does not run; start it"));
   }
+  const std::string what = absl::StrCat("cannot reboot domain ", virDomainGetName(domain.get()));
   const int result = force ? virDomainReset(domain.get(), 0) : virDomainReboot(domain.get(), 0);
-  if (result == 0) return absl::OkStatus();
-  return LibvirtError(absl::StrCat("cannot reboot domain ", virDomainGetName(domain.get())));
+  return result == 0 ? absl::OkStatus() : LibvirtError(what);
 }
 
 absl::Status Destroy(virConnectPtr connection, const Uuid& uuid) {
   ASSIGN_OR_RETURN(const VirDomain domain, Find(connection, uuid, "cannot stop domain"));
   ASSIGN_OR_RETURN(const bool active, IsActive(domain.get(), "cannot stop the domain"));
+  const std::string what = absl::StrCat("cannot stop domain ", virDomainGetName(domain.get()));
   if (!active || virDomainDestroy(domain.get()) == 0) return absl::OkStatus();
-  absl::Status error =
-      LibvirtError(absl::StrCat("cannot stop domain ", virDomainGetName(domain.get())));
+  const absl::Status error = LibvirtError(what);
   return virDomainIsActive(domain.get()) == 0 ? absl::OkStatus() : error;
 }
 
@@ -209,10 +213,10 @@ absl::Status Undefine(virConnectPtr connection, const Uuid& uuid) {
                  absl::StrCat("cannot undefine domain ", virDomainGetName(domain.get()),
                               ": it runs, and would go on undefined; stop it first"));
   }
-  if (virDomainUndefineFlags(domain.get(), UndefineFlags(connection)) == 0) {
-    return absl::OkStatus();
-  }
-  return LibvirtError(absl::StrCat("cannot undefine domain ", virDomainGetName(domain.get())));
+  const std::string what = absl::StrCat("cannot undefine domain ", virDomainGetName(domain.get()));
+  const unsigned int flags = UndefineFlags(connection);
+  const int result = virDomainUndefineFlags(domain.get(), flags);
+  return result == 0 ? absl::OkStatus() : LibvirtError(what);
 }
 
 }  // namespace

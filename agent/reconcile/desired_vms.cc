@@ -1,5 +1,6 @@
 #include "agent/reconcile/desired_vms.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -71,7 +72,8 @@ absl::StatusOr<VmRecord> DesiredVms::ChangeFor(const v1::VmSpec& spec) {
   if (existing->deleting) return BeingDeleted(*existing);
   std::vector<std::string> fields = domain_xml::DifferingFields(existing->spec, wanted);
   if (fields.empty()) return *std::move(existing);
-  if (fields != std::vector<std::string>{"power_state"}) {
+  fields.erase(std::remove(fields.begin(), fields.end(), "power_state"), fields.end());
+  if (!fields.empty()) {
     ASSIGN_OR_RETURN(const bool nothing_exists, worker_.NothingExists(*existing));
     if (!nothing_exists) {
       return Error(absl::StatusCode::kFailedPrecondition, "VM_SPEC_DIFFERS",

@@ -117,12 +117,29 @@ absl::StatusOr<bool> Reconciler::MakeItSo(const state::VmRecord& vm) {
   ASSIGN_OR_RETURN(const std::vector<Action> actions, Plan(vm, observed));
   bool waits_for_guest = false;
   for (const Action& action : actions) {
+    if (action.kind == ActionKind::kShutdownDomain) {
+      waits_for_guest = true;
+      // Its events while it shuts down bring us here again: one press of the button is enough.
+      if (!ShutdownIsDue(vm)) continue;
+    }
     LOG(INFO) << "vm " << vm.uuid.ToString() << " (" << vm.spec.name()
               << "): " << ActionName(action.kind) << ": " << action.reason;
     RETURN_IF_ERROR(worker_.Run(vm, action));
-    waits_for_guest |= action.kind == ActionKind::kShutdownDomain;
+  }
+  if (!waits_for_guest) {
+    MutexLock lock(mutex_);
+    asked_.erase(vm.uuid);
   }
   return !waits_for_guest;
+}
+
+bool Reconciler::ShutdownIsDue(const state::VmRecord& vm) {
+  MutexLock lock(mutex_);
+  const absl::Duration now = clock_.Monotonic();
+  const auto [it, first] = asked_.try_emplace(vm.uuid, now);
+  if (!first && now - it->second < options_.shutdown_retry) return false;
+  it->second = now;
+  return true;
 }
 
 absl::Duration Reconciler::NextBackoff(const Uuid& uuid) {

@@ -56,6 +56,8 @@ class Reconciler {
   // One look and what follows from it.
   void Reconcile(const Uuid& uuid);
   absl::StatusOr<bool> MakeItSo(const state::VmRecord& vm);
+  // Whether it is time to press the guest's power button (again).
+  bool ShutdownIsDue(const state::VmRecord& vm);
   absl::Duration NextBackoff(const Uuid& uuid);
   void ResetBackoff(const Uuid& uuid);
 
@@ -73,6 +75,8 @@ class Reconciler {
   // A new connection to libvirt asks for everything to be looked at, from the resync thread.
   bool resync_now_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<Uuid, int> failures_ ABSL_GUARDED_BY(mutex_);  // in a row
+  // When each guest that shall stop was last asked to, on the monotonic clock.
+  std::map<Uuid, absl::Duration> asked_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread> threads_;
 };
 

@@ -8,7 +8,7 @@ namespace hvagent::state {
 namespace {
 
 RequestRecord RecordOf(const RequestKey& key) {
-  return {.method = key.method, .body_digest = key.body_digest, .response = ""};
+  return {.method = key.method, .body_digest = key.body_digest};
 }
 
 }  // namespace

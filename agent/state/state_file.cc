@@ -60,7 +60,6 @@ constexpr char kSchema[] = R"sql(
     id TEXT PRIMARY KEY NOT NULL,
     method TEXT NOT NULL,
     body_digest BLOB NOT NULL,
-    response BLOB NOT NULL,
     create_time INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX requests_by_age ON requests (create_time);

@@ -18,7 +18,7 @@ namespace {
 
 constexpr char kSelectVm[] =
     "SELECT uuid, spec, generation, force_stop, deleting, create_time FROM vms ";
-constexpr char kSelectRequest[] = "SELECT method, body_digest, response FROM requests ";
+constexpr char kSelectRequest[] = "SELECT method, body_digest FROM requests ";
 
 Blob ToBlob(const Uuid& uuid) {
   return {{reinterpret_cast<const char*>(uuid.bytes().data()), uuid.bytes().size()}};
@@ -88,8 +88,7 @@ absl::StatusOr<v1::Operation> ReadOperation(const Statement& row) {
 // A row of kSelectRequest.
 absl::StatusOr<RequestRecord> ReadRequest(const Statement& row) {
   return RequestRecord{.method = std::string(row.Bytes(0)),
-                       .body_digest = std::string(row.Bytes(1)),
-                       .response = std::string(row.Bytes(2))};
+                       .body_digest = std::string(row.Bytes(1))};
 }
 
 // The three ways to use what Prepare gave: for its effect, for one row if there is one, for all.
@@ -144,9 +143,9 @@ absl::Status InsertRequest(Database& database, absl::string_view request_id,
                            const RequestRecord& record, absl::Time now) {
   ASSIGN_OR_RETURN(
       Statement insert,
-      database.Prepare("INSERT INTO requests (id, method, body_digest, response, create_time) "
-                       "VALUES (?1, ?2, ?3, ?4, ?5)",
-                       request_id, record.method, Blob{record.body_digest}, Blob{record.response},
+      database.Prepare("INSERT INTO requests (id, method, body_digest, create_time) "
+                       "VALUES (?1, ?2, ?3, ?4)",
+                       request_id, record.method, Blob{record.body_digest},
                        absl::ToUnixNanos(now)));
   absl::Status status = insert.Run();
   if (absl::IsAlreadyExists(status)) {

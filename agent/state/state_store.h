@@ -42,11 +42,10 @@ struct SecretBinding {
   std::string usage;
 };
 
-// What a request id was used for: the same again gives the same answer, another body is refused.
+// What a request id was used for: the same again has no second effect, another body is refused.
 struct RequestRecord {
   std::string method;
   std::string body_digest;  // of the request without its id
-  std::string response;     // serialized
 };
 
 class StateStore {

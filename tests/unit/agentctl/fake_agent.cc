@@ -145,7 +145,7 @@ grpc::Status FakeAgent::GetNode(grpc::ServerContext*, const v1::GetNodeRequest*,
 
 grpc::Status FakeAgent::Sync(grpc::ServerContext*, const v1::SyncSecretRequest* request,
                              v1::SyncSecretResponse* response) {
-  Record("SecretService.Sync", request->entity(), request->request_id());
+  Record("SecretService.Sync", request->entity(), "");
   if (on_sync) {
     if (grpc::Status status = on_sync(*request); !status.ok()) return status;
   }
@@ -181,7 +181,7 @@ grpc::Status FakeAgent::Import(grpc::ServerContext* context,
     return AgentError(grpc::StatusCode::INVALID_ARGUMENT, "HEADER_MISSING", "no header");
   }
   const v1::ImportImageRequest::Header header = message.header();
-  Record("ImageService.Import", header.id(), header.request_id());
+  Record("ImageService.Import", header.id(), "");
   std::string bytes;
   while (reader->Read(&message)) {
     bytes += message.chunk();

@@ -47,7 +47,7 @@ namespace {
 
 using testing::ElementsAre;
 
-const RequestRecord kRequest = {.method = "Create", .body_digest = "digest", .response = "answer"};
+const RequestRecord kRequest = {.method = "Create", .body_digest = "digest"};
 
 class StateDiskTest : public testing::Test {
  protected:
