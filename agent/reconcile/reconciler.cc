@@ -93,7 +93,12 @@ void Reconciler::Reconcile(const Uuid& uuid) {
     queue_.AddAfter(uuid, NextBackoff(uuid));
     return;
   }
-  if (!vm->has_value()) return;  // An event of a domain that is not ours, or of one just deleted.
+  if (!vm->has_value()) {
+    // An event of a domain that is not ours, or a VM that is gone: who began to wait for that after
+    // the look that removed it had begun still waits.
+    board_.Publish(uuid, {.looked_at = looked_at, .removed = true});
+    return;
+  }
 
   const absl::StatusOr<bool> converged = MakeItSo(**vm);
   Outcome outcome{.generation = (*vm)->generation, .looked_at = looked_at};

@@ -124,6 +124,15 @@ TEST_F(ReconcilerTest, DeletionLeavesNoDomainNoDiskAndNoRecord) {
   EXPECT_FALSE(node_.state->GetVm(vm_.uuid)->has_value());
 }
 
+TEST_F(ReconcilerTest, WhoWaitsForADeletionThatIsOverIsTold) {
+  Loop loop(node_);
+  vm_.deleting = true;
+  const VmRecord deleted = Put(v1::RUNNING);
+  EXPECT_OK(loop.Settle(deleted));
+  ASSERT_FALSE(node_.state->GetVm(vm_.uuid)->has_value());
+  EXPECT_OK(loop.Settle(deleted));
+}
+
 TEST_F(ReconcilerTest, ComesThroughALostConnection) {
   Loop loop(node_);
   const absl::Status away =
