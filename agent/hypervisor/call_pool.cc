@@ -27,7 +27,7 @@ struct PendingCall {
 
 // Shared with the threads, since an abandoned one may outlive the pool.
 struct CallPool::State {
-  State(std::string pool_name, size_t running_limit, size_t abandoned_limit)
+  State(const std::string& pool_name, size_t running_limit, size_t abandoned_limit)
       : name(pool_name.substr(0, 15)), max_running(running_limit), max_abandoned(abandoned_limit) {}
 
   const std::string name;
@@ -48,6 +48,7 @@ struct CallPool::State {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(self->mutex) {
     if (self->queue.size() <= self->idle) return;
     if (self->threads - self->abandoned >= self->max_running) return;
+    if (self->threads >= self->max_running + self->max_abandoned) return;
     ++self->threads;
     std::thread([self] { self->Serve(); }).detach();
   }
@@ -81,8 +82,8 @@ struct CallPool::State {
   }
 };
 
-CallPool::CallPool(std::string name, size_t max_running, size_t max_abandoned)
-    : state_(std::make_shared<State>(std::move(name), max_running, max_abandoned)) {}
+CallPool::CallPool(const std::string& name, size_t max_running, size_t max_abandoned)
+    : state_(std::make_shared<State>(name, max_running, max_abandoned)) {}
 
 CallPool::~CallPool() {
   MutexLock lock(state_->mutex);
@@ -91,30 +92,29 @@ CallPool::~CallPool() {
   while (state_->threads > state_->abandoned) state_->thread_ended.Wait(state_->mutex);
 }
 
-CallPool::Outcome CallPool::Run(absl::Duration timeout, std::function<void()> function) {
+CallPool::Outcome CallPool::Run(absl::Duration timeout, std::function<void()> call) {
   const absl::Duration deadline = SystemClock().Monotonic() + timeout;
-  auto call = std::make_shared<PendingCall>();
-  call->function = std::move(function);
+  auto pending = std::make_shared<PendingCall>();
+  pending->function = std::move(call);
 
-  State& state = *state_;
-  MutexLock lock(state.mutex);
-  if (state.abandoned >= state.max_abandoned) return Outcome::kAllStuck;
-  state.queue.push_back(call);
+  MutexLock lock(state_->mutex);
+  if (state_->abandoned >= state_->max_abandoned) return Outcome::kAllStuck;
+  state_->queue.push_back(pending);
   State::AddThread(state_);
-  state.work.Signal();
+  state_->work.Signal();
 
-  while (call->stage != PendingCall::Stage::kDone) {
+  while (pending->stage != PendingCall::Stage::kDone) {
     const absl::Duration left = deadline - SystemClock().Monotonic();
     if (left > absl::ZeroDuration()) {
-      call->changed.WaitFor(state.mutex, left);
+      pending->changed.WaitFor(state_->mutex, left);
       continue;
     }
-    if (call->stage == PendingCall::Stage::kQueued) {
-      state.queue.erase(std::find(state.queue.begin(), state.queue.end(), call));
+    if (pending->stage == PendingCall::Stage::kQueued) {
+      state_->queue.erase(std::find(state_->queue.begin(), state_->queue.end(), pending));
       return Outcome::kNotStarted;
     }
-    call->stage = PendingCall::Stage::kAbandoned;
-    ++state.abandoned;
+    pending->stage = PendingCall::Stage::kAbandoned;
+    ++state_->abandoned;
     State::AddThread(state_);  // for those that wait behind it
     return Outcome::kAbandoned;
   }

@@ -31,7 +31,7 @@ class CallPool {
 
   // At most `max_running` calls run at once, apart from at most `max_abandoned` that hang.
   // `name` (15 bytes are shown) names the threads, which are started when first needed.
-  CallPool(std::string name, size_t max_running, size_t max_abandoned);
+  CallPool(const std::string& name, size_t max_running, size_t max_abandoned);
   // Waits for the threads that do not hang. No Run may be under way.
   ~CallPool();
 

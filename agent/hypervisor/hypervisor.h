@@ -59,6 +59,7 @@ class Hypervisor {
   // OK while connected; else why not. Does not block.
   virtual absl::Status Health() const = 0;
 
+  // As it was when the connection was made. Does not block.
   virtual absl::StatusOr<HostInfo> GetHost() = 0;
 
   // Every domain of the node, ours and foreign, running or not, in no order; as many calls to

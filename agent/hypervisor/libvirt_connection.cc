@@ -181,6 +181,12 @@ absl::Status LibvirtConnection::Health() const {
   return state_->health;
 }
 
+absl::StatusOr<HostInfo> LibvirtConnection::Host() const {
+  MutexLock lock(state_->mutex);
+  if (state_->session == nullptr) return state_->health;
+  return state_->session->host();
+}
+
 void LibvirtConnection::SetListener(DomainListener listener) {
   state_->events.SetListener(std::move(listener));
 }

@@ -51,6 +51,10 @@ class LibvirtConnection {
   absl::Status Health() const;
   void SetListener(DomainListener listener);
 
+  // The host, as it was when this connection was made: libvirt is restarted when what it could say
+  // of its host changes, and asking takes it 10 ms. Errors: Health's; the driver's, if it has none.
+  absl::StatusOr<HostInfo> Host() const;
+
   // Blocks until connected, at most `timeout`; then Health.
   absl::Status WaitUntilConnected(absl::Duration timeout);
 

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "agent/hypervisor/libvirt_capabilities.h"
 #include "agent/hypervisor/libvirt_error.h"
 #include "agent/hypervisor/libvirt_handles.h"
 #include "base/error.h"
@@ -223,9 +222,7 @@ absl::Status Undefine(virConnectPtr connection, const Uuid& uuid) {
 
 absl::Status LibvirtHypervisor::Health() const { return connection_->Health(); }
 
-absl::StatusOr<HostInfo> LibvirtHypervisor::GetHost() {
-  return connection_->Call("cannot look at the host", DescribeHost);
-}
+absl::StatusOr<HostInfo> LibvirtHypervisor::GetHost() { return connection_->Host(); }
 
 absl::StatusOr<std::vector<DomainInfo>> LibvirtHypervisor::ListDomains() {
   return connection_->Call("cannot list domains", List);

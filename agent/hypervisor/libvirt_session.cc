@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/hypervisor/libvirt_capabilities.h"
 #include "agent/hypervisor/libvirt_error.h"
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -92,6 +93,7 @@ absl::StatusOr<std::unique_ptr<LibvirtSession>> LibvirtSession::Open(
                    session->SetKeepAlive(keepalive_interval, keepalive_count));
   if (has_daemon) RETURN_IF_ERROR(session->WatchConnection(shared));
   RETURN_IF_ERROR(session->WatchDomains(shared));
+  session->host_ = DescribeHost(session->connection());
   return session;
 }
 

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "agent/hypervisor/hypervisor.h"
 #include "agent/hypervisor/libvirt_handles.h"
 #include "base/uuid.h"
 
@@ -47,6 +48,9 @@ class LibvirtSession {
 
   virConnectPtr connection() const { return connection_.get(); }
 
+  // The host, as it was when the connection was made; an error of a driver that has none.
+  const absl::StatusOr<HostInfo>& host() const { return host_; }
+
   // Whether the connection is open as far as this side knows. Does not talk to libvirtd.
   bool IsAlive() const;
 
@@ -58,6 +62,7 @@ class LibvirtSession {
   absl::Status WatchDomains(const std::shared_ptr<const Callbacks>& callbacks);
 
   VirConnect connection_;
+  absl::StatusOr<HostInfo> host_;
   std::vector<int> event_callbacks_;
   bool close_callback_registered_ = false;
 };

@@ -183,7 +183,7 @@ void MemoryHypervisor::SetHealth(absl::Status health) {
   if (well) events_.Post(std::nullopt);
 }
 
-void MemoryHypervisor::AddForeignDomain(DomainInfo info, std::string xml) {
+void MemoryHypervisor::AddForeignDomain(DomainInfo info, const std::string& xml) {
   const Uuid uuid = info.uuid;
   MutexLock lock(mutex_);
   domains_[uuid] = {.info = std::move(info), .xml = xml, .live_xml = xml};

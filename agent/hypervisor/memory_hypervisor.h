@@ -54,7 +54,7 @@ class MemoryHypervisor final : public Hypervisor {
   // While `health` is not OK the connection is lost; when it is again, all are to be looked at.
   void SetHealth(absl::Status health);
   // Somebody else's domain, in any state.
-  void AddForeignDomain(DomainInfo info, std::string xml);
+  void AddForeignDomain(DomainInfo info, const std::string& xml);
   void SetIgnoresPowerButton(const Uuid& uuid, bool ignores);
   // The guest's QEMU dies.
   void CrashDomain(const Uuid& uuid);

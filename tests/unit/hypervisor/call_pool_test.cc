@@ -110,6 +110,29 @@ TEST(CallPoolTest, WaitingCallGetsTheThreadInTheSteadOfAbandonedOne) {
   gate->Open();
 }
 
+TEST(CallPoolTest, CallsThatWaitDoNotPileUpThreads) {
+  CallPool pool("test", 1, 2);
+  auto gate = std::make_shared<Gate>();
+  auto begun = std::make_shared<std::atomic<int>>(0);
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 12; ++i) {
+    // Later ones have more time, so that each finds those before it abandoned.
+    callers.emplace_back([&, i] {
+      EXPECT_NE(pool.Run(kShort * (i + 1),
+                         [gate, begun] {
+                           ++*begun;
+                           gate->Wait();
+                         }),
+                Outcome::kDone);
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_LE(*begun, 3);
+  gate->Open();
+  AwaitNoneAbandoned(pool);
+  EXPECT_EQ(pool.Run(kLong, [] {}), Outcome::kDone);
+}
+
 TEST(CallPoolTest, RunsNoMoreCallsAtOnceThanItMay) {
   CallPool pool("test", 2, 1);
   auto gate = std::make_shared<Gate>();
