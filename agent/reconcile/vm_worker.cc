@@ -65,7 +65,7 @@ absl::StatusOr<bool> VmWorker::NothingExists(const state::VmRecord& vm) {
   ASSIGN_OR_RETURN(const ObservedVm observed, Observe(vm));
   if (observed.domain.has_value() && observed.domain_is_ours) return false;
   ASSIGN_OR_RETURN(const auto disk, Optional(block_.GetImage(RootDisk(vm.uuid))));
-  return !disk.has_value() || !CheckRootDiskIsOurs(vm, GoldenSnapshot(vm.spec)).ok();
+  return !disk.has_value() || !IsOurs(vm, *disk);
 }
 
 absl::Status VmWorker::Run(const state::VmRecord& vm, const Action& action) {
@@ -119,7 +119,13 @@ absl::Status VmWorker::PrepareRootDisk(const state::VmRecord& vm) {
   const block::ImageName disk = RootDisk(vm.uuid);
   const absl::Status cloned = block_.CloneImage(golden, disk);
   if (absl::IsAlreadyExists(cloned)) {
-    RETURN_IF_ERROR(CheckRootDiskIsOurs(vm, golden));
+    ASSIGN_OR_RETURN(const ImageInfo info, block_.GetImage(disk));
+    if (!IsOurs(vm, info)) {
+      return Error(absl::StatusCode::kAlreadyExists, "ROOT_DISK_NOT_OURS",
+                   absl::StrCat("image ", disk.ToString(),
+                                " exists and was not made for this VM; it is left alone: choose "
+                                "another UUID, or remove the image"));
+    }
   } else if (!cloned.ok()) {
     return cloned;
   }
@@ -127,21 +133,12 @@ absl::Status VmWorker::PrepareRootDisk(const state::VmRecord& vm) {
                                   .metadata = {{kOwnerKey, vm.uuid.ToString()}}});
 }
 
-absl::Status VmWorker::CheckRootDiskIsOurs(const state::VmRecord& vm,
-                                           const block::SnapshotName& golden) {
-  const block::ImageName disk = RootDisk(vm.uuid);
-  ASSIGN_OR_RETURN(const ImageInfo info, block_.GetImage(disk));
-  const auto owner = info.metadata.find(kOwnerKey);
-  if (owner != info.metadata.end() && owner->second == vm.uuid.ToString()) return absl::OkStatus();
+bool VmWorker::IsOurs(const state::VmRecord& vm, const ImageInfo& disk) const {
+  const auto owner = disk.metadata.find(kOwnerKey);
+  if (owner != disk.metadata.end()) return owner->second == vm.uuid.ToString();
   // A crash between clone and mark leaves a bare clone of our image, younger than the VM's record.
-  const bool bare_clone_of_ours = owner == info.metadata.end() && info.parent == golden &&
-                                  info.snapshots.empty() &&
-                                  info.create_time >= vm.create_time - kClockTolerance;
-  if (bare_clone_of_ours) return absl::OkStatus();
-  return Error(absl::StatusCode::kAlreadyExists, "ROOT_DISK_NOT_OURS",
-               absl::StrCat("image ", disk.ToString(),
-                            " exists and was not made for this VM; it is left alone: choose "
-                            "another UUID, or remove the image"));
+  return disk.parent == GoldenSnapshot(vm.spec) && disk.snapshots.empty() &&
+         disk.create_time >= vm.create_time - kClockTolerance;
 }
 
 absl::StatusOr<domain_xml::DomainSpec> VmWorker::Resolve(const v1::VmSpec& spec,
@@ -181,7 +178,7 @@ absl::Status VmWorker::RemoveRootDisk(const state::VmRecord& vm) {
   if (absl::IsNotFound(info.status())) return absl::OkStatus();
   if (!info.ok()) return info.status();
   // A disk that is somebody else's stays, and does not keep our record from going.
-  if (!CheckRootDiskIsOurs(vm, GoldenSnapshot(vm.spec)).ok()) return absl::OkStatus();
+  if (!IsOurs(vm, *info)) return absl::OkStatus();
   const absl::Status removed = block_.RemoveImage(disk);
   if (absl::IsNotFound(removed)) return absl::OkStatus();
   if (ErrorReason(removed) == "IMAGE_IN_USE") {

@@ -67,7 +67,8 @@ class VmWorker {
   block::SnapshotName GoldenSnapshot(const v1::VmSpec& spec) const;
 
   absl::Status PrepareRootDisk(const state::VmRecord& vm);
-  absl::Status CheckRootDiskIsOurs(const state::VmRecord& vm, const block::SnapshotName& golden);
+  // Whether the VM's root disk was made here for it, marked or just before a crash.
+  bool IsOurs(const state::VmRecord& vm, const block::ImageInfo& disk) const;
   absl::Status DefineDomain(const state::VmRecord& vm);
   absl::Status RemoveRootDisk(const state::VmRecord& vm);
 
