@@ -1,0 +1,276 @@
+// What the agent is measured against: the least C that boots guests from an image on warm
+// connections. It makes the librbd and libvirt calls of the agent's boot, and nothing else.
+//
+//   baseline CEPH_CONF KEYRING ENTITY IMAGE DISK_BYTES      (images/IMAGE@snap to vms/UUID_disk)
+//
+// It reads commands from stdin, one a line; the XML of a domain is the rest of its line. It answers
+// each with one line: "ok" and microseconds, or "error" and why.
+//   storage UUID     check clone grow: a root disk
+//   clone UUID       clone grow: the same without what is the agent's own care (see `check`)
+//   boot UUID XML    check clone grow define create: a guest that runs
+//   storm COUNT      storage: COUNT lines "UUID XML" follow, each is a thread that makes a root
+//   disk
+//                    and defines the domain; from the start of all to the last root disk
+//   remove UUID      total: whatever there is of it
+#define _GNU_SOURCE
+#include <errno.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <pthread.h>
+#include <rados/librados.h>
+#include <rbd/librbd.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { kMaxStorm = 64, kUuidSize = 37 };
+
+static const char kSnapshot[] = "snap";
+
+static rados_t cluster;
+static virConnectPtr hypervisor;
+static const char* image;
+static uint64_t disk_bytes;
+
+struct boot {
+  char uuid[kUuidSize];
+  char* xml;
+  pthread_t thread;
+  long check_us, clone_us, grow_us, define_us, create_us;
+  long storage_end_us;
+  char error[256];
+};
+
+static long now_us(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000000L + now.tv_nsec / 1000;
+}
+
+static bool failed(struct boot* boot, const char* what, int result) {
+  if (result >= 0) return false;
+  snprintf(boot->error, sizeof(boot->error), "%s %s: %s", what, boot->uuid, strerror(-result));
+  return true;
+}
+
+static bool libvirt_failed(struct boot* boot, const char* what) {
+  snprintf(boot->error, sizeof(boot->error), "%s %s: %s", what, boot->uuid,
+           virGetLastErrorMessage());
+  return true;
+}
+
+// Whether the image has a protected snapshot that is no larger than the disk will be.
+static int check(rados_ioctx_t images) {
+  rbd_image_t parent;
+  int result = rbd_open_read_only(images, image, &parent, NULL);
+  if (result < 0) return result;
+  rbd_snap_info_t list[8];
+  int capacity = 8;
+  const int count = rbd_snap_list(parent, list, &capacity);
+  result = count < 0 ? count : -ENOENT;
+  for (int i = 0; i < count; ++i) {
+    rbd_snap_namespace_type_t kind;
+    int is_protected = 0;
+    rbd_snap_get_namespace_type(parent, list[i].id, &kind);
+    if (kind != RBD_SNAP_NAMESPACE_TYPE_USER || strcmp(list[i].name, kSnapshot) != 0) continue;
+    rbd_snap_is_protected(parent, list[i].name, &is_protected);
+    result = is_protected && list[i].size <= disk_bytes ? 0 : -EINVAL;
+  }
+  if (count >= 0) rbd_snap_list_end(list);
+  rbd_close(parent);
+  return result;
+}
+
+static int clone_image(rados_ioctx_t images, rados_ioctx_t vms, const char* disk) {
+  rbd_image_options_t options;
+  rbd_image_options_create(&options);
+  const int result = rbd_clone3(images, image, kSnapshot, vms, disk, options);
+  rbd_image_options_destroy(options);
+  return result;
+}
+
+static int grow(rados_ioctx_t vms, const char* disk, const char* owner) {
+  rbd_image_t child;
+  uint64_t size = 0;
+  int result = rbd_open(vms, disk, &child, NULL);
+  if (result < 0) return result;
+  if (owner != NULL) result = rbd_metadata_set(child, "hvagent.vm", owner);
+  if (result == 0) result = rbd_get_size(child, &size);
+  if (result == 0 && size < disk_bytes) result = rbd_resize(child, disk_bytes);
+  const int closed = rbd_close(child);
+  return result < 0 ? result : closed;
+}
+
+// `checked`: with the check before and the owner's mark after, as the agent does it.
+static bool make_root_disk(struct boot* boot, bool checked) {
+  char disk[64];
+  snprintf(disk, sizeof(disk), "%s_disk", boot->uuid);
+  rados_ioctx_t images, vms;
+  if (failed(boot, "open pool for", rados_ioctx_create(cluster, "images", &images))) return false;
+  if (failed(boot, "open pool for", rados_ioctx_create(cluster, "vms", &vms))) return false;
+  const long start = now_us();
+  int result = checked ? check(images) : 0;
+  const long checked_at = now_us();
+  if (result == 0) result = clone_image(images, vms, disk);
+  const long cloned_at = now_us();
+  if (result == 0) result = grow(vms, disk, checked ? boot->uuid : NULL);
+  boot->storage_end_us = now_us();
+  boot->check_us = checked_at - start;
+  boot->clone_us = cloned_at - checked_at;
+  boot->grow_us = boot->storage_end_us - cloned_at;
+  rados_ioctx_destroy(vms);
+  rados_ioctx_destroy(images);
+  return !failed(boot, "make the root disk of", result);
+}
+
+static bool define(struct boot* boot, bool start) {
+  const long begin = now_us();
+  virDomainPtr domain = virDomainDefineXML(hypervisor, boot->xml);
+  if (domain == NULL) return !libvirt_failed(boot, "define");
+  const long defined_at = now_us();
+  boot->define_us = defined_at - begin;
+  bool done = true;
+  if (start && virDomainCreate(domain) != 0) done = !libvirt_failed(boot, "start");
+  boot->create_us = now_us() - defined_at;
+  virDomainFree(domain);
+  return done;
+}
+
+static void* storm_thread(void* argument) {
+  struct boot* boot = argument;
+  if (make_root_disk(boot, true)) define(boot, false);
+  return NULL;
+}
+
+static void answer_times(const struct boot* boot, bool with_check, bool with_domain) {
+  if (boot->error[0] != '\0') {
+    printf("error %s\n", boot->error);
+    return;
+  }
+  printf("ok");
+  if (with_check) printf(" %ld", boot->check_us);
+  printf(" %ld %ld", boot->clone_us, boot->grow_us);
+  if (with_domain) printf(" %ld %ld", boot->define_us, boot->create_us);
+  printf("\n");
+}
+
+// "UUID XML", or "UUID" alone. False when it is neither.
+static bool parse_boot(char* text, struct boot* boot) {
+  memset(boot, 0, sizeof(*boot));
+  text[strcspn(text, "\n")] = '\0';
+  const size_t length = strcspn(text, " ");
+  if (length != kUuidSize - 1) return false;
+  memcpy(boot->uuid, text, length);
+  boot->xml = text[length] == ' ' ? text + length + 1 : NULL;
+  return true;
+}
+
+static void storm(int count) {
+  static struct boot boots[kMaxStorm];
+  static char* lines[kMaxStorm];
+  static size_t sizes[kMaxStorm];
+  for (int i = 0; i < count; ++i) {
+    if (getline(&lines[i], &sizes[i], stdin) < 0 || !parse_boot(lines[i], &boots[i])) {
+      printf("error a storm of %d needs as many lines of UUID XML\n", count);
+      return;
+    }
+  }
+  const long start = now_us();
+  for (int i = 0; i < count; ++i) pthread_create(&boots[i].thread, NULL, storm_thread, &boots[i]);
+  long end = start;
+  const char* error = NULL;
+  for (int i = 0; i < count; ++i) {
+    pthread_join(boots[i].thread, NULL);
+    if (boots[i].storage_end_us > end) end = boots[i].storage_end_us;
+    if (boots[i].error[0] != '\0') error = boots[i].error;
+  }
+  error == NULL ? printf("ok %ld\n", end - start) : printf("error %s\n", error);
+}
+
+static void remove_all(const char* uuid) {
+  char disk[64];
+  snprintf(disk, sizeof(disk), "%s_disk", uuid);
+  const long start = now_us();
+  virDomainPtr domain = virDomainLookupByUUIDString(hypervisor, uuid);
+  if (domain != NULL) {
+    if (virDomainIsActive(domain) == 1) virDomainDestroy(domain);
+    virDomainUndefine(domain);
+    virDomainFree(domain);
+  }
+  rados_ioctx_t vms;
+  int result = rados_ioctx_create(cluster, "vms", &vms);
+  if (result == 0) {
+    result = rbd_remove(vms, disk);
+    rados_ioctx_destroy(vms);
+  }
+  if (result < 0 && result != -ENOENT) {
+    printf("error remove %s: %s\n", disk, strerror(-result));
+  } else {
+    printf("ok %ld\n", now_us() - start);
+  }
+}
+
+static void obey(char* line) {
+  const size_t length = strcspn(line, " \n");
+  char* rest = line[length] == '\0' ? line + length : line + length + 1;
+  line[length] = '\0';
+  struct boot boot;
+  if (strcmp(line, "storm") == 0) {
+    const int count = atoi(rest);
+    count > 0 && count <= kMaxStorm ? storm(count) : (void)puts("error storm of how many?");
+  } else if (!parse_boot(rest, &boot)) {
+    puts("error no UUID");
+  } else if (strcmp(line, "storage") == 0) {
+    make_root_disk(&boot, true);
+    answer_times(&boot, true, false);
+  } else if (strcmp(line, "clone") == 0) {
+    make_root_disk(&boot, false);
+    answer_times(&boot, false, false);
+  } else if (strcmp(line, "boot") == 0 && boot.xml != NULL) {
+    if (make_root_disk(&boot, true)) define(&boot, true);
+    answer_times(&boot, true, true);
+  } else if (strcmp(line, "remove") == 0) {
+    remove_all(boot.uuid);
+  } else {
+    puts("error no such command");
+  }
+}
+
+static void silent(void* data, virErrorPtr error) {
+  (void)data;
+  (void)error;
+}
+
+int main(int argc, char** argv) {
+  if (argc != 6) {
+    fprintf(stderr, "usage: baseline CEPH_CONF KEYRING ENTITY IMAGE DISK_BYTES\n");
+    return 2;
+  }
+  image = argv[4];
+  disk_bytes = strtoull(argv[5], NULL, 10);
+  int result = rados_create2(&cluster, "ceph", argv[3], 0);
+  if (result == 0) result = rados_conf_read_file(cluster, argv[1]);
+  if (result == 0) result = rados_conf_set(cluster, "keyring", argv[2]);
+  if (result == 0) result = rados_conf_set(cluster, "rbd_cache", "false");
+  if (result == 0) result = rados_connect(cluster);
+  if (result < 0) {
+    fprintf(stderr, "baseline: cannot connect to Ceph: %s\n", strerror(-result));
+    return 1;
+  }
+  virSetErrorFunc(NULL, silent);
+  hypervisor = virConnectOpen("qemu:///system");
+  if (hypervisor == NULL) {
+    fprintf(stderr, "baseline: cannot connect to libvirt: %s\n", virGetLastErrorMessage());
+    return 1;
+  }
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  char* line = NULL;
+  size_t size = 0;
+  while (getline(&line, &size, stdin) > 0) obey(line);
+  free(line);
+  virConnectClose(hypervisor);
+  rados_shutdown(cluster);
+  return 0;
+}
