@@ -115,6 +115,7 @@ class Bench {
   }
 
   absl::StatusOr<double> AgentStorage(const std::string& uuid) {
+    RETURN_IF_ERROR(agent_.NewStorageStages().status());  // those of earlier boots
     RETURN_IF_ERROR(agent_.Apply(agent_.Guest(uuid, v1::STOPPED)));
     ASSIGN_OR_RETURN(const auto stages, agent_.NewStorageStages());
     if (stages.size() != 1) return absl::InternalError("the agent's log lacks the storage stage");
@@ -179,7 +180,6 @@ class Bench {
                                             agent_.RenderXml(agent_.Guest(uuid, v1::RUNNING)));
                            return SumMs(absl::StrCat("boot ", uuid, " ", xml));
                          }));
-    RETURN_IF_ERROR(agent_.NewStorageStages().status());
     if (judged) Judge("Apply to RUNNING", pairs);
     return absl::OkStatus();
   }
@@ -222,6 +222,7 @@ class Bench {
   }
 
   absl::StatusOr<double> AgentStorm(const std::vector<std::string>& uuids) {
+    RETURN_IF_ERROR(agent_.NewStorageStages().status());  // those of earlier boots
     RETURN_IF_ERROR(AtOnce(uuids, [&](const std::string& uuid) {
       return agent_.Apply(agent_.Guest(uuid, v1::STOPPED));
     }));
