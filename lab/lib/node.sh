@@ -85,7 +85,7 @@ libvirtd_up() {
   until_true 30 place_run "$1" timeout 5 virsh version || die "libvirtd on $1 does not answer: see $(node_log_dir "$1")/libvirtd.log"
 }
 
-# agentd_up NAME: returns when it accepts connections. A file agentd.env beside its log folder (lines NAME=VALUE) sets its
+# agentd_up NAME: returns when it accepts connections and is READY, as far as the lab's faults allow. A file agentd.env beside its log folder (lines NAME=VALUE) sets its
 # environment: that is how a test turns on failpoints or verbose logging.
 agentd_up() {
   local log env=()
@@ -95,6 +95,7 @@ agentd_up() {
   agentd_is_current "$1" || fault_service "$1" agentd stop
   service_up "$1" agentd "$log" env "${env[@]}" "$build_dir/bin/agentd" --config /etc/hypervisor-agent/agentd.yaml
   until_true 15 agentd_accepts "$1" || { tail -n 20 "$log" >&2; die "agentd on $1 accepts no connection after 15 s: see $log"; }
+  [ ! -x "$build_dir/bin/agentctl" ] || until_true 20 agentd_is_ready "$1" || say "agentd on $1 runs but is not READY: see $log"
 }
 
 # agentd_is_current NAME: none runs, or the one that the build made last.
@@ -105,6 +106,12 @@ agentd_is_current() {
 }
 
 agentd_accepts() { place_run "$1" bash -c ": </dev/tcp/$(node_ip "$1")/$agentd_port"; }
+
+# agentd_is_ready NAME: the agent itself says that it has libvirt and Ceph.
+agentd_is_ready() {
+  (operator_exec "$build_dir/bin/agentctl" --node "$1" --timeout 5s -o json node get "$1") |
+    jq -e '.conditions[] | select(.type == "READY") | .status == "TRUE"'
+}
 
 # agentctl_conf: how the operator reaches every node.
 agentctl_conf() {
