@@ -1,0 +1,44 @@
+// A whole agent on the memory backends, in this process, with a state folder and a unix socket of
+// its own. The backends' other side is at hand, to put things into the simulated cluster and host
+// that the API would not, and to make them fail.
+#ifndef HVAGENT_TESTS_INTEGRATION_MEMORY_AGENT_H_
+#define HVAGENT_TESTS_INTEGRATION_MEMORY_AGENT_H_
+
+#include <memory>
+#include <string>
+
+#include "agent/block/memory_block_store.h"
+#include "agent/hypervisor/memory_hypervisor.h"
+#include "agent/server.h"
+#include "grpcpp/channel.h"
+
+namespace hvagent::testing {
+
+// A key that Ceph could have made.
+inline constexpr char kTestKey[] = "AQBf+wJrXmZAFxAAx7NPkAzxDRwY+XABrA7IPg==";
+
+class MemoryAgent {
+ public:
+  // `config` over the defaults; its state folder and socket are the test's own.
+  explicit MemoryAgent(v1::AgentConfig config = {});
+  ~MemoryAgent();
+
+  MemoryAgent(const MemoryAgent&) = delete;
+  MemoryAgent& operator=(const MemoryAgent&) = delete;
+
+  // Over the unix socket.
+  std::shared_ptr<grpc::Channel> channel() const;
+  Server& server() { return *server_; }
+  block::MemoryBlockStore& block() { return *block_; }
+  hypervisor::MemoryHypervisor& hypervisor() { return *hypervisor_; }
+
+ private:
+  std::string folder_;
+  block::MemoryBlockStore* block_ = nullptr;
+  hypervisor::MemoryHypervisor* hypervisor_ = nullptr;
+  std::unique_ptr<Server> server_;
+};
+
+}  // namespace hvagent::testing
+
+#endif  // HVAGENT_TESTS_INTEGRATION_MEMORY_AGENT_H_
