@@ -140,7 +140,7 @@ absl::StatusOr<v1::ApplyVmResponse> ApplyVm(Cli& cli, Interrupts& interrupts,
 // What came of it all, in the order of the manifest.
 class Outcome {
  public:
-  Outcome(Cli& cli) : cli_(cli) {}
+  explicit Outcome(Cli& cli) : cli_(cli) {}
 
   void Add(const std::string& what, const std::string& node, const absl::StatusOr<Row>& row) {
     outcomes_.push_back(ExitCodeOf(row.status()));

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "grpc/grpc.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/security/credentials.h"
@@ -40,6 +41,15 @@ std::shared_ptr<grpc::ChannelCredentials> Credentials(bool local, const TlsIdent
   auto credentials = grpc::SslCredentials(options);
   secrets::WipeString(options.pem_private_key);
   return credentials;
+}
+
+// Keeps gRPC's library up for ever: else the end of the last channel would take it down, which at
+// times waits 10 s for a poller (gRPC 1.51, after a large upload).
+void KeepGrpcUp() {
+  [[maybe_unused]] static const bool kUp = [] {
+    grpc_init();
+    return true;
+  }();
 }
 
 grpc::ChannelArguments Arguments() {
@@ -110,6 +120,7 @@ absl::StatusOr<Node::Channel> Node::Connect() {
   MutexLock lock(mutex_);
   if (channel_ != nullptr) return channel_;
   if (!is_local()) RETURN_IF_ERROR(tls_->status());
+  KeepGrpcUp();
   channel_ = grpc::CreateCustomChannel(
       address_, Credentials(is_local(), is_local() ? nullptr : &**tls_), Arguments());
   return channel_;

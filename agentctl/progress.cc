@@ -39,7 +39,8 @@ std::string ProgressLine(const std::string& label, uint64_t done, uint64_t total
   return line;
 }
 
-Progress::Progress(std::ostream& out, bool is_terminal, std::string label, const Clock& clock)
+Progress::Progress(std::ostream& out, bool is_terminal, const std::string& label,
+                   const Clock& clock)
     : out_(out),
       is_terminal_(is_terminal),
       label_(OneLine(label)),

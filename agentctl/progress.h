@@ -21,7 +21,7 @@ std::string ProgressLine(const std::string& label, uint64_t done, uint64_t total
 class Progress {
  public:
   // `out` is written to only when `is_terminal`.
-  Progress(std::ostream& out, bool is_terminal, std::string label,
+  Progress(std::ostream& out, bool is_terminal, const std::string& label,
            const Clock& clock = SystemClock());
   // Takes the line away.
   ~Progress();

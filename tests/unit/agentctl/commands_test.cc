@@ -82,6 +82,12 @@ TEST_F(CommandsTest, GlobalOptionsMayComeAfterTheCommand) {
             absl::StrCat("vm/", kUuid2, "\n"));
 }
 
+TEST_F(CommandsTest, VmMayBearTheNameOfACommand) {
+  one_.AddVm(kUuid1, "list");
+  EXPECT_EQ(Run({"vm", "get", "list", "-o", "name"}).out, absl::StrCat("vm/", kUuid1, "\n"));
+  EXPECT_EQ(Run({"get", "vm", "list", "-o", "name"}).out, absl::StrCat("vm/", kUuid1, "\n"));
+}
+
 TEST_F(CommandsTest, ListReadsAllPagesOfAllNodes) {
   one_.AddVm(kUuid1, "web-1");
   one_.AddVm(kUuid2, "web-2");
