@@ -151,8 +151,11 @@ absl::Status RbdBlockStore::CreateImage(const ImageName& name, Bytes size, Bytes
 absl::StatusOr<std::unique_ptr<ImageWriter>> RbdBlockStore::OpenWriter(const ImageName& name) {
   ASSIGN_OR_RETURN(std::shared_ptr<RadosSession> session, connection_.Get());
   absl::StatusOr<RbdImage> image = RbdImage::Open(*session, name);
-  connection_.Report(session, image.status());
-  RETURN_IF_ERROR(image.status());
+  // A write that waits for the lock has no time limit, one that has it does: so lock before any.
+  if (absl::Status locked = image.ok() ? image->Lock() : image.status(); !locked.ok()) {
+    connection_.Report(session, locked);
+    return locked;
+  }
   ASSIGN_OR_RETURN(const Bytes size, image->Size());
   return std::make_unique<RbdImageWriter>(connection_, std::move(session), *std::move(image), name,
                                           size);

@@ -155,6 +155,13 @@ absl::Status RbdImage::Resize(Bytes size) {
   return ToStatus(rbd_resize(image_.get(), size.count()), "resize");
 }
 
+absl::Status RbdImage::Lock() {
+  uint64_t features = 0;
+  RETURN_IF_ERROR(ToStatus(rbd_get_features(image_.get(), &features), "get the features of"));
+  if ((features & RBD_FEATURE_EXCLUSIVE_LOCK) == 0) return absl::OkStatus();
+  return ToStatus(rbd_lock_acquire(image_.get(), RBD_LOCK_MODE_EXCLUSIVE), "lock");
+}
+
 absl::StatusOr<std::string> RbdImage::Read(uint64_t offset_bytes, size_t length_bytes) const {
   ASSIGN_OR_RETURN(const Bytes size, Size());
   if (offset_bytes >= size.count()) return "";

@@ -44,6 +44,8 @@ class RbdImage {
   absl::StatusOr<std::map<std::string, std::string>> Metadata() const;
   absl::Status SetMetadata(const std::string& key, const std::string& value);
   absl::Status Resize(Bytes size);
+  // Takes the exclusive lock, where the image has that feature, and keeps it until it is closed.
+  absl::Status Lock();
   // Reads less than `length_bytes` only at the image's end.
   absl::StatusOr<std::string> Read(uint64_t offset_bytes, size_t length_bytes) const;
 

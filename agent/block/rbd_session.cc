@@ -1,6 +1,7 @@
 #include "agent/block/rbd_session.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,35 @@
 #include "base/status_macros.h"
 
 namespace hvagent::block {
+namespace {
+
+// What asking the monitors returned. Where they do not answer nothing is left in doubt.
+absl::Status FromMonitors(int result, absl::string_view action, absl::string_view entity) {
+  if (result != -ETIMEDOUT) return CephStatus(result, action, entity);
+  absl::Status status = Error(absl::StatusCode::kUnavailable, "CEPH_UNAVAILABLE",
+                              absl::StrCat("cannot ", action, ": the monitors do not answer"));
+  SetRawCode(status, "ceph", -result);
+  return status;
+}
+
+absl::Status ConnectStatus(int result, const RbdOptions& options) {
+  const std::string key =
+      absl::StrCat("the key of ", options.entity,
+                   options.keyring_file.empty() ? "" : absl::StrCat(" in ", options.keyring_file));
+  switch (result) {
+    case -EACCES:
+    case -EPERM:
+      return Error(absl::StatusCode::kUnauthenticated, "CEPH_KEY",
+                   absl::StrCat("the monitors refuse ", key));
+    case -ENOENT:
+      return Error(absl::StatusCode::kUnauthenticated, "CEPH_KEY",
+                   absl::StrCat(key, " is not there"));
+    default:
+      return FromMonitors(result, "connect", options.entity);
+  }
+}
+
+}  // namespace
 
 absl::StatusOr<std::shared_ptr<RadosSession>> RadosSession::Connect(const RbdOptions& options) {
   const std::string& entity = options.entity;
@@ -39,7 +69,7 @@ absl::StatusOr<std::shared_ptr<RadosSession>> RadosSession::Connect(const RbdOpt
   RETURN_IF_ERROR(set("client_mount_timeout", seconds(options.mon_timeout)));
   // Guests profit from a cache; an import only copies its data once more for it.
   RETURN_IF_ERROR(set("rbd_cache", "false"));
-  RETURN_IF_ERROR(CephStatus(rados_connect(handle), "connect to the Ceph monitors", entity));
+  RETURN_IF_ERROR(ConnectStatus(rados_connect(handle), options));
   char* address = nullptr;
   RETURN_IF_ERROR(CephStatus(rados_getaddrs(handle, &address), "get its own address", entity));
   std::shared_ptr<RadosSession> session(new RadosSession(std::move(cluster), entity, address));
@@ -88,16 +118,7 @@ absl::StatusOr<std::string> RadosSession::MonCommand(const std::string& command)
       rados_mon_command(cluster_.get(), &line, 1, "", 0, &output, &output_size, nullptr, nullptr);
   std::string answer(output == nullptr ? "" : output, output_size);
   rados_buffer_free(output);
-  const absl::Status status =
-      CephStatus(result, absl::StrCat("ask the monitors ", command), entity_);
-  if (absl::IsDeadlineExceeded(status)) {
-    // A question leaves nothing in doubt.
-    absl::Status unavailable =
-        Error(absl::StatusCode::kUnavailable, "CEPH_UNAVAILABLE", "the monitors do not answer");
-    SetRawCode(unavailable, "ceph", -result);
-    return unavailable;
-  }
-  RETURN_IF_ERROR(status);
+  RETURN_IF_ERROR(FromMonitors(result, absl::StrCat("ask ", command), entity_));
   return answer;
 }
 

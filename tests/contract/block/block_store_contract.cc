@@ -7,9 +7,11 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "gmock/gmock.h"
+#include "tests/support/status_matchers.h"
 
 namespace hvagent::block {
 
+using hvagent::testing::Fails;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -25,9 +27,9 @@ BlockStoreContract::~BlockStoreContract() {
   for (auto image = images_.rbegin(); image != images_.rend(); ++image) {
     if (auto info = store().GetImage(*image); info.ok()) {
       for (const SnapshotInfo& snapshot : info->snapshots) {
-        EXPECT_TRUE(store().RemoveSnapshot({*image, snapshot.name}).ok());
+        EXPECT_OK(store().RemoveSnapshot({*image, snapshot.name}));
       }
-      EXPECT_TRUE(store().RemoveImage(*image).ok()) << image->ToString();
+      EXPECT_OK(store().RemoveImage(*image)) << image->ToString();
     }
   }
 }
@@ -42,30 +44,27 @@ ImageName BlockStoreContract::Golden(const std::string& suffix) { return Named("
 ImageName BlockStoreContract::Disk(const std::string& suffix) { return Named("vms", suffix); }
 
 ImageName BlockStoreContract::MakeImage(const ImageName& name) {
-  const absl::Status status = store().CreateImage(name, MiB(16), MiB(4));
-  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_OK(store().CreateImage(name, MiB(16), MiB(4)));
   return name;
 }
 
 void BlockStoreContract::Write(const ImageName& image, uint64_t offset_bytes,
                                const std::string& data) {
   auto writer = store().OpenWriter(image);
-  ASSERT_TRUE(writer.ok()) << writer.status();
-  EXPECT_TRUE((*writer)->Write(offset_bytes, data).ok());
-  const absl::Status finished = (*writer)->Finish();
-  EXPECT_TRUE(finished.ok()) << finished;
+  ASSERT_OK(writer);
+  EXPECT_OK((*writer)->Write(offset_bytes, data));
+  EXPECT_OK((*writer)->Finish());
 }
 
 std::string BlockStoreContract::Read(const ImageName& image, uint64_t offset_bytes,
                                      size_t length_bytes) {
   auto data = store().ReadImage(image, offset_bytes, length_bytes);
-  EXPECT_TRUE(data.ok()) << data.status();
+  EXPECT_OK(data);
   return data.value_or("");
 }
 
 SnapshotName BlockStoreContract::MakeSnapshot(const ImageName& image) {
-  const absl::Status status = store().CreateProtectedSnapshot({image, "snap"});
-  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_OK(store().CreateProtectedSnapshot({image, "snap"}));
   return {image, "snap"};
 }
 
@@ -73,11 +72,6 @@ SnapshotName BlockStoreContract::MakeGolden() {
   const ImageName image = MakeImage(Golden());
   Write(image, MiB(1).count(), "golden");
   return MakeSnapshot(image);
-}
-
-MATCHER_P2(Fails, code, reason, "") {
-  *result_listener << arg;
-  return arg.code() == code && ErrorReason(arg) == reason;
 }
 
 constexpr auto kNotFound = absl::StatusCode::kNotFound;
@@ -90,9 +84,9 @@ const std::string& Zeros() {
 }
 
 TEST_P(BlockStoreContract, IsHealthyAndKnowsItsCluster) {
-  EXPECT_TRUE(store().Health().ok()) << store().Health();
+  EXPECT_OK(store().Health());
   auto cluster = store().GetCluster();
-  ASSERT_TRUE(cluster.ok()) << cluster.status();
+  ASSERT_OK(cluster);
   EXPECT_EQ(cluster->fsid.size(), 36);
   EXPECT_FALSE(cluster->library_version.empty());
   ASSERT_FALSE(cluster->monitors.empty());
@@ -109,10 +103,10 @@ TEST_P(BlockStoreContract, IsHealthyAndKnowsItsCluster) {
 TEST_P(BlockStoreContract, NewImageHasItsSizesAndReadsAsZeros) {
   const absl::Time before = absl::Now();
   const ImageName image = Golden();
-  ASSERT_TRUE(store().CreateImage(image, MiB(20), MiB(8)).ok());
+  ASSERT_OK(store().CreateImage(image, MiB(20), MiB(8)));
 
   auto info = store().GetImage(image);
-  ASSERT_TRUE(info.ok()) << info.status();
+  ASSERT_OK(info);
   EXPECT_EQ(info->size, MiB(20));
   EXPECT_EQ(info->object_size, MiB(8));
   EXPECT_EQ(info->parent, std::nullopt);
@@ -137,18 +131,17 @@ TEST_P(BlockStoreContract, CreateRefusesAnObjectSizeThatRbdCannotHave) {
 
 TEST_P(BlockStoreContract, MissingPoolImageAndSnapshotAreToldApart) {
   const ImageName nowhere{"no-such-pool", "", "x"};
-  EXPECT_THAT(store().GetImage(nowhere).status(), Fails(kNotFound, "POOL_NOT_FOUND"));
+  EXPECT_THAT(store().GetImage(nowhere), Fails(kNotFound, "POOL_NOT_FOUND"));
   EXPECT_THAT(store().CreateImage(nowhere, MiB(1), MiB(4)), Fails(kNotFound, "POOL_NOT_FOUND"));
-  EXPECT_THAT(store().ListImages("no-such-pool", "", 10).status(),
-              Fails(kNotFound, "POOL_NOT_FOUND"));
-  EXPECT_THAT(store().GetSnapshot({nowhere, "snap"}).status(), Fails(kNotFound, "POOL_NOT_FOUND"));
+  EXPECT_THAT(store().ListImages("no-such-pool", "", 10), Fails(kNotFound, "POOL_NOT_FOUND"));
+  EXPECT_THAT(store().GetSnapshot({nowhere, "snap"}), Fails(kNotFound, "POOL_NOT_FOUND"));
   EXPECT_THAT(store().RemoveImage(nowhere), Fails(kNotFound, "POOL_NOT_FOUND"));
 
   const ImageName missing = Golden("-missing");
-  EXPECT_THAT(store().GetImage(missing).status(), Fails(kNotFound, "IMAGE_NOT_FOUND"));
-  EXPECT_THAT(store().GetSnapshot({missing, "snap"}).status(), Fails(kNotFound, "IMAGE_NOT_FOUND"));
-  EXPECT_THAT(store().OpenWriter(missing).status(), Fails(kNotFound, "IMAGE_NOT_FOUND"));
-  EXPECT_THAT(store().ReadImage(missing, 0, 1).status(), Fails(kNotFound, "IMAGE_NOT_FOUND"));
+  EXPECT_THAT(store().GetImage(missing), Fails(kNotFound, "IMAGE_NOT_FOUND"));
+  EXPECT_THAT(store().GetSnapshot({missing, "snap"}), Fails(kNotFound, "IMAGE_NOT_FOUND"));
+  EXPECT_THAT(store().OpenWriter(missing), Fails(kNotFound, "IMAGE_NOT_FOUND"));
+  EXPECT_THAT(store().ReadImage(missing, 0, 1), Fails(kNotFound, "IMAGE_NOT_FOUND"));
   EXPECT_THAT(store().AmendImage(missing, {}), Fails(kNotFound, "IMAGE_NOT_FOUND"));
   EXPECT_THAT(store().RenameImage(missing, "x"), Fails(kNotFound, "IMAGE_NOT_FOUND"));
   EXPECT_THAT(store().RemoveImage(missing), Fails(kNotFound, "IMAGE_NOT_FOUND"));
@@ -157,8 +150,7 @@ TEST_P(BlockStoreContract, MissingPoolImageAndSnapshotAreToldApart) {
   EXPECT_THAT(store().RemoveSnapshot({missing, "snap"}), Fails(kNotFound, "IMAGE_NOT_FOUND"));
 
   const ImageName image = MakeImage(Golden());
-  EXPECT_THAT(store().GetSnapshot({image, "snap"}).status(),
-              Fails(kNotFound, "SNAPSHOT_NOT_FOUND"));
+  EXPECT_THAT(store().GetSnapshot({image, "snap"}), Fails(kNotFound, "SNAPSHOT_NOT_FOUND"));
 }
 
 TEST_P(BlockStoreContract, CloneSaysWhichOfItsNamesIsMissing) {
@@ -170,8 +162,8 @@ TEST_P(BlockStoreContract, CloneSaysWhichOfItsNamesIsMissing) {
               Fails(kNotFound, "SNAPSHOT_NOT_FOUND"));
   EXPECT_THAT(store().CloneImage(golden, {"no-such-pool", "", "x"}),
               AllOf(Fails(kNotFound, "POOL_NOT_FOUND"),
-                    testing::Property(&absl::Status::message, HasSubstr("no-such-pool"))));
-  EXPECT_THAT(store().GetImage(disk).status(), Fails(kNotFound, "IMAGE_NOT_FOUND"));
+                    ::testing::Property(&absl::Status::message, HasSubstr("no-such-pool"))));
+  EXPECT_THAT(store().GetImage(disk), Fails(kNotFound, "IMAGE_NOT_FOUND"));
 }
 
 TEST_P(BlockStoreContract, ListsImagesInOrderAndInPages) {
@@ -179,25 +171,25 @@ TEST_P(BlockStoreContract, ListsImagesInOrderAndInPages) {
   // Others may have images there: look only from just before the first to the last.
   const std::string before = a.name.substr(0, a.name.size() - 1);
   auto page = store().ListImages("vms", before, 2);
-  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_OK(page);
   EXPECT_THAT(*page, ElementsAre(a.name, b.name));
   page = store().ListImages("vms", page->back(), 1);
-  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_OK(page);
   EXPECT_THAT(*page, ElementsAre(c.name));
   page = store().ListImages("vms", before, 0);
-  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_OK(page);
   EXPECT_THAT(*page, IsEmpty());
 }
 
 TEST_P(BlockStoreContract, WritesLandInAnyOrderAndAcrossObjects) {
   const ImageName image = MakeImage(Golden());
   auto writer = store().OpenWriter(image);
-  ASSERT_TRUE(writer.ok()) << writer.status();
+  ASSERT_OK(writer);
   const std::string across(8192, 'b');
-  ASSERT_TRUE((*writer)->Write(MiB(16).count() - 4096, std::string(4096, 'c')).ok());
-  ASSERT_TRUE((*writer)->Write(MiB(4).count() - 4096, across).ok());
-  ASSERT_TRUE((*writer)->Write(0, std::string(4096, 'a')).ok());
-  ASSERT_TRUE((*writer)->Finish().ok());
+  ASSERT_OK((*writer)->Write(MiB(16).count() - 4096, std::string(4096, 'c')));
+  ASSERT_OK((*writer)->Write(MiB(4).count() - 4096, across));
+  ASSERT_OK((*writer)->Write(0, std::string(4096, 'a')));
+  ASSERT_OK((*writer)->Finish());
 
   EXPECT_EQ(Read(image, 0, 4096), std::string(4096, 'a'));
   EXPECT_EQ(Read(image, 4096, 4096), Zeros());
@@ -207,14 +199,13 @@ TEST_P(BlockStoreContract, WritesLandInAnyOrderAndAcrossObjects) {
 
 TEST_P(BlockStoreContract, LargeSparseImageTakesManyWritesInFlight) {
   const ImageName image = Golden();
-  ASSERT_TRUE(store().CreateImage(image, GiB(100), MiB(8)).ok());
+  ASSERT_OK(store().CreateImage(image, GiB(100), MiB(8)));
   auto writer = store().OpenWriter(image);
-  ASSERT_TRUE(writer.ok()) << writer.status();
+  ASSERT_OK(writer);
   for (uint64_t i = 0; i < 100; ++i) {
-    ASSERT_TRUE(
-        (*writer)->Write(GiB(i).count(), std::string(MiB(1).count(), char('0' + i % 10))).ok());
+    ASSERT_OK((*writer)->Write(GiB(i).count(), std::string(MiB(1).count(), char('0' + i % 10))));
   }
-  ASSERT_TRUE((*writer)->Finish().ok());
+  ASSERT_OK((*writer)->Finish());
   for (uint64_t i : {0, 7, 63, 99}) {
     EXPECT_EQ(Read(image, GiB(i).count() + MiB(1).count() - 2, 4),
               std::string(2, char('0' + i % 10)) + std::string(2, '\0'));
@@ -232,7 +223,7 @@ TEST_P(BlockStoreContract, ReadsLessAtTheEndOfAnImage) {
 TEST_P(BlockStoreContract, WritePastTheEndIsRefusedAndSpoilsTheWriter) {
   const ImageName image = MakeImage(Golden());
   auto writer = store().OpenWriter(image);
-  ASSERT_TRUE(writer.ok()) << writer.status();
+  ASSERT_OK(writer);
   EXPECT_THAT((*writer)->Write(MiB(16).count() - 1, "ab"),
               Fails(absl::StatusCode::kOutOfRange, "WRITE_PAST_END"));
   EXPECT_FALSE((*writer)->Write(0, "a").ok());
@@ -243,13 +234,13 @@ TEST_P(BlockStoreContract, WritePastTheEndIsRefusedAndSpoilsTheWriter) {
 TEST_P(BlockStoreContract, ResizeDuringWritingGrowsAndCutsOff) {
   const ImageName image = MakeImage(Golden());
   auto writer = store().OpenWriter(image);
-  ASSERT_TRUE(writer.ok()) << writer.status();
-  ASSERT_TRUE((*writer)->Write(MiB(5).count(), "cut off").ok());
-  ASSERT_TRUE((*writer)->Write(MiB(1).count(), "stays").ok());
-  ASSERT_TRUE((*writer)->Resize(MiB(5)).ok());
-  ASSERT_TRUE((*writer)->Resize(MiB(32)).ok());
-  ASSERT_TRUE((*writer)->Write(MiB(31).count(), "grown").ok());
-  ASSERT_TRUE((*writer)->Finish().ok());
+  ASSERT_OK(writer);
+  ASSERT_OK((*writer)->Write(MiB(5).count(), "cut off"));
+  ASSERT_OK((*writer)->Write(MiB(1).count(), "stays"));
+  ASSERT_OK((*writer)->Resize(MiB(5)));
+  ASSERT_OK((*writer)->Resize(MiB(32)));
+  ASSERT_OK((*writer)->Write(MiB(31).count(), "grown"));
+  ASSERT_OK((*writer)->Finish());
 
   EXPECT_EQ(Read(image, MiB(1).count(), 5), "stays");
   EXPECT_EQ(Read(image, MiB(5).count(), 7), std::string(7, '\0'));
@@ -261,32 +252,31 @@ TEST_P(BlockStoreContract, WriterDestroyedBeforeFinishLeavesTheImageFreeToRemove
   const ImageName image = MakeImage(Golden());
   {
     auto writer = store().OpenWriter(image);
-    ASSERT_TRUE(writer.ok()) << writer.status();
-    ASSERT_TRUE((*writer)->Write(0, std::string(MiB(4).count(), 'x')).ok());
+    ASSERT_OK(writer);
+    ASSERT_OK((*writer)->Write(0, std::string(MiB(4).count(), 'x')));
   }
-  const absl::Status removed = store().RemoveImage(image);
-  EXPECT_TRUE(removed.ok()) << removed;
+  EXPECT_OK(store().RemoveImage(image));
 }
 
 TEST_P(BlockStoreContract, SnapshotKeepsSizeAndContentAndIsProtected) {
   const SnapshotName golden = MakeGolden();
   Write(golden.image, MiB(1).count(), "after!");
-  ASSERT_TRUE(store().AmendImage(golden.image, {MiB(32), {}}).ok());
+  ASSERT_OK(store().AmendImage(golden.image, {MiB(32), {}}));
 
   auto snapshot = store().GetSnapshot(golden);
-  ASSERT_TRUE(snapshot.ok()) << snapshot.status();
+  ASSERT_OK(snapshot);
   EXPECT_EQ(*snapshot, (SnapshotInfo{"snap", MiB(16), true}));
   EXPECT_THAT(store().GetImage(golden.image)->snapshots, ElementsAre(*snapshot));
 
   const ImageName disk = Disk();
-  ASSERT_TRUE(store().CloneImage(golden, disk).ok());
+  ASSERT_OK(store().CloneImage(golden, disk));
   EXPECT_EQ(Read(disk, MiB(1).count(), 6), "golden");
 }
 
 TEST_P(BlockStoreContract, SnapshotsAreListedOldestFirst) {
   const ImageName image = MakeImage(Golden());
-  ASSERT_TRUE(store().CreateProtectedSnapshot({image, "b"}).ok());
-  ASSERT_TRUE(store().CreateProtectedSnapshot({image, "a"}).ok());
+  ASSERT_OK(store().CreateProtectedSnapshot({image, "b"}));
+  ASSERT_OK(store().CreateProtectedSnapshot({image, "a"}));
   EXPECT_THAT(store().GetImage(image)->snapshots,
               ElementsAre(SnapshotInfo{"b", MiB(16), true}, SnapshotInfo{"a", MiB(16), true}));
 }
@@ -294,26 +284,24 @@ TEST_P(BlockStoreContract, SnapshotsAreListedOldestFirst) {
 TEST_P(BlockStoreContract, CreateProtectedSnapshotIsIdempotentAndProtectsOneThatIsThere) {
   const SnapshotName golden = MakeGolden();
   Write(golden.image, MiB(1).count(), "after!");
-  ASSERT_TRUE(subject().Unprotect(golden).ok());
+  ASSERT_OK(subject().Unprotect(golden));
   ASSERT_FALSE(store().GetSnapshot(golden)->is_protected);
 
-  const absl::Status again = store().CreateProtectedSnapshot(golden);
-  EXPECT_TRUE(again.ok()) << again;
+  EXPECT_OK(store().CreateProtectedSnapshot(golden));
   EXPECT_TRUE(store().GetSnapshot(golden)->is_protected);
-  EXPECT_TRUE(store().CreateProtectedSnapshot(golden).ok());
+  EXPECT_OK(store().CreateProtectedSnapshot(golden));
   const ImageName disk = Disk();
-  ASSERT_TRUE(store().CloneImage(golden, disk).ok());
+  ASSERT_OK(store().CloneImage(golden, disk));
   EXPECT_EQ(Read(disk, MiB(1).count(), 6), "golden");
 }
 
 TEST_P(BlockStoreContract, CloneHasItsParentsSizesAndReadsThrough) {
   const SnapshotName golden = MakeGolden();
   const ImageName disk = Disk();
-  const absl::Status cloned = store().CloneImage(golden, disk);
-  ASSERT_TRUE(cloned.ok()) << cloned;
+  ASSERT_OK(store().CloneImage(golden, disk));
 
   auto info = store().GetImage(disk);
-  ASSERT_TRUE(info.ok()) << info.status();
+  ASSERT_OK(info);
   EXPECT_EQ(info->size, MiB(16));
   EXPECT_EQ(info->object_size, MiB(4));
   EXPECT_EQ(info->parent, golden);
@@ -324,7 +312,7 @@ TEST_P(BlockStoreContract, CloneHasItsParentsSizesAndReadsThrough) {
 TEST_P(BlockStoreContract, WriteToACloneLeavesItsParentAndTheRestOfTheObjectAlone) {
   const SnapshotName golden = MakeGolden();
   const ImageName disk = Disk();
-  ASSERT_TRUE(store().CloneImage(golden, disk).ok());
+  ASSERT_OK(store().CloneImage(golden, disk));
   Write(disk, MiB(1).count() + 2, "XX");
   EXPECT_EQ(Read(disk, MiB(1).count(), 6), "goXXen");
   EXPECT_EQ(Read(golden.image, MiB(1).count(), 6), "golden");
@@ -333,11 +321,11 @@ TEST_P(BlockStoreContract, WriteToACloneLeavesItsParentAndTheRestOfTheObjectAlon
 TEST_P(BlockStoreContract, CloneOfACloneReadsThroughBoth) {
   const SnapshotName golden = MakeGolden();
   const ImageName disk = Disk();
-  ASSERT_TRUE(store().CloneImage(golden, disk).ok());
+  ASSERT_OK(store().CloneImage(golden, disk));
   Write(disk, MiB(9).count(), "middle");
   const SnapshotName middle = MakeSnapshot(disk);
   const ImageName second = Disk();
-  ASSERT_TRUE(store().CloneImage(middle, second).ok());
+  ASSERT_OK(store().CloneImage(middle, second));
   EXPECT_EQ(Read(second, MiB(1).count(), 6), "golden");
   EXPECT_EQ(Read(second, MiB(9).count(), 6), "middle");
   EXPECT_EQ(store().GetImage(second)->parent, middle);
@@ -352,23 +340,22 @@ TEST_P(BlockStoreContract, CloneRefusesANameThatIsTaken) {
 
 TEST_P(BlockStoreContract, CloneRefusesASnapshotThatIsNotProtected) {
   const SnapshotName golden = MakeGolden();
-  ASSERT_TRUE(subject().Unprotect(golden).ok());
+  ASSERT_OK(subject().Unprotect(golden));
   const ImageName disk = Disk();
   EXPECT_THAT(store().CloneImage(golden, disk),
               Fails(kFailedPrecondition, "SNAPSHOT_NOT_PROTECTED"));
-  EXPECT_THAT(store().GetImage(disk).status(), Fails(kNotFound, "IMAGE_NOT_FOUND"));
+  EXPECT_THAT(store().GetImage(disk), Fails(kNotFound, "IMAGE_NOT_FOUND"));
 }
 
 TEST_P(BlockStoreContract, AmendGrowsAndSetsMetadataAndIsIdempotent) {
   const SnapshotName golden = MakeGolden();
   const ImageName disk = Disk();
-  ASSERT_TRUE(store().CloneImage(golden, disk).ok());
+  ASSERT_OK(store().CloneImage(golden, disk));
   const ImageChange change{GiB(1), {{"hvagent.vm", "65bd684f"}, {"hvagent.spec", "1"}}};
   for (int time = 0; time < 2; ++time) {
-    const absl::Status amended = store().AmendImage(disk, change);
-    ASSERT_TRUE(amended.ok()) << amended;
+    ASSERT_OK(store().AmendImage(disk, change));
     auto info = store().GetImage(disk);
-    ASSERT_TRUE(info.ok()) << info.status();
+    ASSERT_OK(info);
     EXPECT_EQ(info->size, GiB(1));
     EXPECT_THAT(info->metadata,
                 UnorderedElementsAre(Pair("hvagent.vm", "65bd684f"), Pair("hvagent.spec", "1")));
@@ -381,15 +368,15 @@ TEST_P(BlockStoreContract, AmendGrowsAndSetsMetadataAndIsIdempotent) {
 TEST_P(BlockStoreContract, AmendNeverShrinks) {
   const ImageName image = MakeImage(Golden());
   Write(image, MiB(15).count(), "tail");
-  ASSERT_TRUE(store().AmendImage(image, {MiB(1), {}}).ok());
+  ASSERT_OK(store().AmendImage(image, {MiB(1), {}}));
   EXPECT_EQ(store().GetImage(image)->size, MiB(16));
   EXPECT_EQ(Read(image, MiB(15).count(), 4), "tail");
 }
 
 TEST_P(BlockStoreContract, AmendLeavesOtherMetadataAlone) {
   const ImageName image = MakeImage(Golden());
-  ASSERT_TRUE(store().AmendImage(image, {std::nullopt, {{"a", "1"}, {"b", "1"}}}).ok());
-  ASSERT_TRUE(store().AmendImage(image, {std::nullopt, {{"b", "2"}}}).ok());
+  ASSERT_OK(store().AmendImage(image, {std::nullopt, {{"a", "1"}, {"b", "1"}}}));
+  ASSERT_OK(store().AmendImage(image, {std::nullopt, {{"b", "2"}}}));
   EXPECT_THAT(store().GetImage(image)->metadata,
               UnorderedElementsAre(Pair("a", "1"), Pair("b", "2")));
 }
@@ -398,26 +385,25 @@ TEST_P(BlockStoreContract, MetadataOfAnySizeAndNumberIsReadBack) {
   const ImageName image = MakeImage(Golden());
   ImageChange change;
   for (int i = 0; i < 100; ++i) change.metadata[absl::StrCat("key-", i)] = std::string(500, 'v');
-  ASSERT_TRUE(store().AmendImage(image, change).ok());
+  ASSERT_OK(store().AmendImage(image, change));
   EXPECT_EQ(store().GetImage(image)->metadata, change.metadata);
 }
 
 TEST_P(BlockStoreContract, RenameKeepsContentMetadataAndClones) {
   const SnapshotName golden = MakeGolden();
-  ASSERT_TRUE(store().AmendImage(golden.image, {std::nullopt, {{"a", "1"}}}).ok());
+  ASSERT_OK(store().AmendImage(golden.image, {std::nullopt, {{"a", "1"}}}));
   const ImageName disk = Disk();
-  ASSERT_TRUE(store().CloneImage(golden, disk).ok());
+  ASSERT_OK(store().CloneImage(golden, disk));
   // The new name comes before the clone's in the list that cleans up.
   const ImageName renamed{golden.image.pool, "", golden.image.name + "-renamed"};
-  const absl::Status status = store().RenameImage(golden.image, renamed.name);
-  ASSERT_TRUE(status.ok()) << status;
+  ASSERT_OK(store().RenameImage(golden.image, renamed.name));
 
-  EXPECT_THAT(store().GetImage(golden.image).status(), Fails(kNotFound, "IMAGE_NOT_FOUND"));
+  EXPECT_THAT(store().GetImage(golden.image), Fails(kNotFound, "IMAGE_NOT_FOUND"));
   EXPECT_THAT(store().GetImage(renamed)->metadata, ElementsAre(Pair("a", "1")));
   EXPECT_EQ(Read(renamed, MiB(1).count(), 6), "golden");
   EXPECT_EQ(store().GetImage(disk)->parent, (SnapshotName{renamed, "snap"}));
   EXPECT_EQ(Read(disk, MiB(1).count(), 6), "golden");
-  EXPECT_TRUE(store().RenameImage(renamed, golden.image.name).ok());
+  EXPECT_OK(store().RenameImage(renamed, golden.image.name));
 }
 
 TEST_P(BlockStoreContract, RenameRefusesANameThatIsTaken) {
@@ -425,19 +411,18 @@ TEST_P(BlockStoreContract, RenameRefusesANameThatIsTaken) {
   Write(two, 0, "two");
   EXPECT_THAT(store().RenameImage(one, two.name), Fails(kAlreadyExists, "IMAGE_EXISTS"));
   EXPECT_EQ(Read(two, 0, 3), "two");
-  EXPECT_TRUE(store().GetImage(one).ok());
+  EXPECT_OK(store().GetImage(one));
 }
 
 TEST_P(BlockStoreContract, RemovedImageIsGone) {
   const ImageName image = MakeImage(Golden());
-  const absl::Status removed = store().RemoveImage(image);
-  EXPECT_TRUE(removed.ok()) << removed;
-  EXPECT_THAT(store().GetImage(image).status(), Fails(kNotFound, "IMAGE_NOT_FOUND"));
+  EXPECT_OK(store().RemoveImage(image));
+  EXPECT_THAT(store().GetImage(image), Fails(kNotFound, "IMAGE_NOT_FOUND"));
 }
 
 TEST_P(BlockStoreContract, RemoveNamesTheSnapshotsInTheWay) {
   const SnapshotName golden = MakeGolden();
-  ASSERT_TRUE(store().CreateProtectedSnapshot({golden.image, "second"}).ok());
+  ASSERT_OK(store().CreateProtectedSnapshot({golden.image, "second"}));
   const absl::Status status = store().RemoveImage(golden.image);
   EXPECT_THAT(status, Fails(kFailedPrecondition, "IMAGE_HAS_SNAPSHOTS"));
   EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("snap"), HasSubstr("second")));
@@ -446,31 +431,30 @@ TEST_P(BlockStoreContract, RemoveNamesTheSnapshotsInTheWay) {
 TEST_P(BlockStoreContract, RemoveNamesTheWatchersOfAnImageInUse) {
   const ImageName image = MakeImage(Disk());
   auto writer = store().OpenWriter(image);
-  ASSERT_TRUE(writer.ok()) << writer.status();
-  ASSERT_TRUE((*writer)->Write(0, "in use").ok());
+  ASSERT_OK(writer);
+  ASSERT_OK((*writer)->Write(0, "in use"));
   const absl::Status status = store().RemoveImage(image);
   EXPECT_THAT(status, Fails(kFailedPrecondition, "IMAGE_IN_USE"));
-  EXPECT_THAT(std::string(status.message()), testing::ContainsRegex(":0/[0-9]+"));
-  ASSERT_TRUE((*writer)->Finish().ok());
+  EXPECT_THAT(std::string(status.message()), ::testing::ContainsRegex(":0/[0-9]+"));
+  ASSERT_OK((*writer)->Finish());
   EXPECT_EQ(Read(image, 0, 6), "in use");
-  EXPECT_TRUE(store().RemoveImage(image).ok());
+  EXPECT_OK(store().RemoveImage(image));
 }
 
 TEST_P(BlockStoreContract, LookingAtAnImageLeavesNoWatcher) {
   const SnapshotName golden = MakeGolden();
   const ImageName disk = Disk();
-  ASSERT_TRUE(store().CloneImage(golden, disk).ok());
-  ASSERT_TRUE(store().GetImage(disk).ok());
+  ASSERT_OK(store().CloneImage(golden, disk));
+  ASSERT_OK(store().GetImage(disk));
   Read(disk, 0, 4096);
-  const absl::Status removed = store().RemoveImage(disk);
-  EXPECT_TRUE(removed.ok()) << removed;
+  EXPECT_OK(store().RemoveImage(disk));
 }
 
 TEST_P(BlockStoreContract, RemoveSnapshotNamesTheClonesInTheWay) {
   const SnapshotName golden = MakeGolden();
   const ImageName one = Disk(), two = Disk();
-  ASSERT_TRUE(store().CloneImage(golden, one).ok());
-  ASSERT_TRUE(store().CloneImage(golden, two).ok());
+  ASSERT_OK(store().CloneImage(golden, one));
+  ASSERT_OK(store().CloneImage(golden, two));
   const absl::Status status = store().RemoveSnapshot(golden);
   EXPECT_THAT(status, Fails(kFailedPrecondition, "IMAGE_HAS_CHILDREN"));
   EXPECT_THAT(std::string(status.message()),
@@ -478,32 +462,28 @@ TEST_P(BlockStoreContract, RemoveSnapshotNamesTheClonesInTheWay) {
   // Nothing was done: it can still be cloned.
   EXPECT_TRUE(store().GetSnapshot(golden)->is_protected);
 
-  ASSERT_TRUE(store().RemoveImage(one).ok());
-  ASSERT_TRUE(store().RemoveImage(two).ok());
-  const absl::Status removed = store().RemoveSnapshot(golden);
-  EXPECT_TRUE(removed.ok()) << removed;
-  EXPECT_THAT(store().GetSnapshot(golden).status(), Fails(kNotFound, "SNAPSHOT_NOT_FOUND"));
+  ASSERT_OK(store().RemoveImage(one));
+  ASSERT_OK(store().RemoveImage(two));
+  EXPECT_OK(store().RemoveSnapshot(golden));
+  EXPECT_THAT(store().GetSnapshot(golden), Fails(kNotFound, "SNAPSHOT_NOT_FOUND"));
 }
 
 TEST_P(BlockStoreContract, RemoveSnapshotMindsOnlyItsOwnClones) {
   const SnapshotName golden = MakeGolden();
   const SnapshotName other{golden.image, "other"};
-  ASSERT_TRUE(store().CreateProtectedSnapshot(other).ok());
+  ASSERT_OK(store().CreateProtectedSnapshot(other));
   const ImageName disk = Disk();
-  ASSERT_TRUE(store().CloneImage(golden, disk).ok());
-  const absl::Status removed = store().RemoveSnapshot(other);
-  EXPECT_TRUE(removed.ok()) << removed;
+  ASSERT_OK(store().CloneImage(golden, disk));
+  EXPECT_OK(store().RemoveSnapshot(other));
   EXPECT_THAT(store().RemoveSnapshot(golden), Fails(kFailedPrecondition, "IMAGE_HAS_CHILDREN"));
 }
 
 TEST_P(BlockStoreContract, RemoveSnapshotIsIdempotentAndTakesAnUnprotectedOne) {
   const SnapshotName golden = MakeGolden();
-  ASSERT_TRUE(subject().Unprotect(golden).ok());
-  const absl::Status removed = store().RemoveSnapshot(golden);
-  EXPECT_TRUE(removed.ok()) << removed;
-  const absl::Status again = store().RemoveSnapshot(golden);
-  EXPECT_TRUE(again.ok()) << again;
-  EXPECT_TRUE(store().RemoveImage(golden.image).ok());
+  ASSERT_OK(subject().Unprotect(golden));
+  EXPECT_OK(store().RemoveSnapshot(golden));
+  EXPECT_OK(store().RemoveSnapshot(golden));
+  EXPECT_OK(store().RemoveImage(golden.image));
 }
 
 }  // namespace hvagent::block

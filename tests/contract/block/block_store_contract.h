@@ -26,7 +26,7 @@ class BlockStoreUnderTest {
 
 using BlockStoreFactory = std::function<std::unique_ptr<BlockStoreUnderTest>()>;
 
-class BlockStoreContract : public testing::TestWithParam<BlockStoreFactory> {
+class BlockStoreContract : public ::testing::TestWithParam<BlockStoreFactory> {
  protected:
   BlockStoreContract();
   ~BlockStoreContract() override;

@@ -21,7 +21,7 @@ class MemoryUnderTest : public BlockStoreUnderTest {
 };
 
 INSTANTIATE_TEST_SUITE_P(Memory, BlockStoreContract,
-                         testing::Values([] { return std::make_unique<MemoryUnderTest>(); }));
+                         ::testing::Values([] { return std::make_unique<MemoryUnderTest>(); }));
 
 }  // namespace
 }  // namespace hvagent::block

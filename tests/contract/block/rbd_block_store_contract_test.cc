@@ -11,14 +11,17 @@
 namespace hvagent::block {
 namespace {
 
-std::string Environment(const char* name) {
-  const char* value = std::getenv(name);
-  if (value == nullptr) {
-    ADD_FAILURE() << name << " is not set: this test needs a real cluster (see its source)";
-    return "/nonexistent";
+class RealCluster : public ::testing::Environment {
+ public:
+  void SetUp() override {
+    for (const char* name : {"HVAGENT_TEST_CEPH_CONF", "HVAGENT_TEST_CEPH_KEYRING"}) {
+      ASSERT_NE(std::getenv(name), nullptr)
+          << name << " is not set: this test needs a real cluster (see its source)";
+    }
   }
-  return value;
-}
+};
+
+const auto* const kRealCluster = ::testing::AddGlobalTestEnvironment(new RealCluster);
 
 class RbdUnderTest : public BlockStoreUnderTest {
  public:
@@ -36,14 +39,14 @@ class RbdUnderTest : public BlockStoreUnderTest {
   }
 
  private:
-  const std::string conf_ = Environment("HVAGENT_TEST_CEPH_CONF");
-  const std::string keyring_ = Environment("HVAGENT_TEST_CEPH_KEYRING");
+  const std::string conf_ = std::getenv("HVAGENT_TEST_CEPH_CONF");
+  const std::string keyring_ = std::getenv("HVAGENT_TEST_CEPH_KEYRING");
   RbdBlockStore store_{
       {.config_file = conf_, .entity = "client.hvagent", .keyring_file = keyring_}};
 };
 
 INSTANTIATE_TEST_SUITE_P(Rbd, BlockStoreContract,
-                         testing::Values([] { return std::make_unique<RbdUnderTest>(); }));
+                         ::testing::Values([] { return std::make_unique<RbdUnderTest>(); }));
 
 }  // namespace
 }  // namespace hvagent::block
