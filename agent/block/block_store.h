@@ -1,12 +1,14 @@
 // Seam: block images in one Ceph cluster. RbdBlockStore is librbd on one warm connection;
 // MemoryBlockStore is a shipped fake with the same semantics. Both pass tests/contract.
 //
-// Thread-safe. Every call blocks, for at most the implementation's configured timeouts; none may
-// be made from a gRPC thread. A lost or poisoned connection is made again in the background.
-// Errors of every call: UNAVAILABLE (CEPH_UNAVAILABLE: not connected now, nothing was done),
-// DEADLINE_EXCEEDED (CEPH_TIMEOUT: the operation may still land; look before acting),
-// PERMISSION_DENIED (CEPH_CAPS: naming user and pool), NOT_FOUND (POOL_NOT_FOUND, IMAGE_NOT_FOUND,
-// SNAPSHOT_NOT_FOUND), RESOURCE_EXHAUSTED (POOL_FULL). The raw errno is a payload ("ceph").
+// Thread-safe. Every call blocks, for at most a few times the implementation's configured timeouts;
+// none may be made from a gRPC thread. A lost or poisoned connection is made again in the
+// background. Errors of every call: UNAVAILABLE (CEPH_UNAVAILABLE: not connected now, nothing was
+// done; CEPH_BLOCKLISTED: cut off in the middle, look before acting), DEADLINE_EXCEEDED
+// (CEPH_TIMEOUT: it may be done or not, and may still land until the next call gets through; look
+// before acting), PERMISSION_DENIED (CEPH_CAPS: naming user and pool), NOT_FOUND (POOL_NOT_FOUND,
+// IMAGE_NOT_FOUND, SNAPSHOT_NOT_FOUND), RESOURCE_EXHAUSTED (POOL_FULL). The raw errno is a payload
+// ("ceph").
 #ifndef HVAGENT_AGENT_BLOCK_BLOCK_STORE_H_
 #define HVAGENT_AGENT_BLOCK_BLOCK_STORE_H_
 
@@ -95,7 +97,8 @@ class ImageWriter {
  public:
   virtual ~ImageWriter() = default;
   // Queues a write; waits while too many are in flight. Zeros are the caller's to leave out.
-  // Errors: of this write or an earlier one; the writer is useless after an error.
+  // Errors: of this write or an earlier one; the writer is useless after an error. OUT_OF_RANGE
+  // (WRITE_PAST_END).
   virtual absl::Status Write(uint64_t offset_bytes, std::string data) = 0;
   // Changes the size once nothing is in flight; shrinking cuts data off.
   virtual absl::Status Resize(Bytes size) = 0;
@@ -133,7 +136,8 @@ class BlockStore {
                                                 size_t length_bytes) = 0;
 
   // Copy-on-write clone, with the parent's object size, size and no data of its own.
-  // Errors: ALREADY_EXISTS (IMAGE_EXISTS), FAILED_PRECONDITION (SNAPSHOT_NOT_PROTECTED).
+  // Errors: ALREADY_EXISTS (IMAGE_EXISTS), FAILED_PRECONDITION (SNAPSHOT_NOT_PROTECTED; but a
+  // cluster that makes clones of format 2 clones it all the same: ask GetSnapshot first).
   virtual absl::Status CloneImage(const SnapshotName& parent, const ImageName& child) = 0;
 
   // Idempotent.
@@ -148,7 +152,7 @@ class BlockStore {
 
   // Makes the snapshot, protected. One that is there is left, and protected if it was not.
   virtual absl::Status CreateProtectedSnapshot(const SnapshotName& snapshot) = 0;
-  // Unprotects and removes; one that is gone is no error.
+  // Unprotects and removes; one that is gone is no error, but an image that is gone is.
   // Errors: FAILED_PRECONDITION (IMAGE_HAS_CHILDREN, naming them, the trash's included).
   virtual absl::Status RemoveSnapshot(const SnapshotName& snapshot) = 0;
 };

@@ -1,7 +1,9 @@
 // BlockStore on a Ceph cluster, through librbd in this process and one warm connection.
 //
-// A call that finds no connection fails at once. Otherwise it blocks for at most about
-// RbdOptions::op_timeout more than its work takes.
+// A call that finds no connection fails at once. When Ceph stops answering in the middle of one, it
+// ends after a few times RbdOptions::op_timeout: giving an image up takes operations too. The
+// connection is then fenced and made anew (rbd_connection.h), which ends the other calls that were
+// using it: a writer that was busy elsewhere fails with CEPH_BLOCKLISTED.
 #ifndef HVAGENT_AGENT_BLOCK_RBD_BLOCK_STORE_H_
 #define HVAGENT_AGENT_BLOCK_RBD_BLOCK_STORE_H_
 
