@@ -50,17 +50,132 @@ grpc::Status AgentError(grpc::StatusCode code, const std::string& reason,
 
 grpc::Status ConnectionLost() { return {grpc::StatusCode::UNAVAILABLE, "Socket closed"}; }
 
+class FakeAgent::Nodes final : public v1::NodeService::Service {
+ public:
+  explicit Nodes(FakeAgent& agent) : agent_(agent) {}
+
+ private:
+  grpc::Status GetNode(grpc::ServerContext*, const v1::GetNodeRequest* request,
+                       v1::Node* response) override {
+    return agent_.GetNode(*request, response);
+  }
+
+  FakeAgent& agent_;
+};
+
+class FakeAgent::Secrets final : public v1::SecretService::Service {
+ public:
+  explicit Secrets(FakeAgent& agent) : agent_(agent) {}
+
+ private:
+  grpc::Status Sync(grpc::ServerContext*, const v1::SyncSecretRequest* request,
+                    v1::SyncSecretResponse* response) override {
+    return agent_.SyncSecret(*request, response);
+  }
+  grpc::Status List(grpc::ServerContext*, const v1::ListSecretsRequest* request,
+                    v1::ListSecretsResponse* response) override {
+    return agent_.ListSecrets(*request, response);
+  }
+
+  FakeAgent& agent_;
+};
+
+class FakeAgent::Images final : public v1::ImageService::Service {
+ public:
+  explicit Images(FakeAgent& agent) : agent_(agent) {}
+
+ private:
+  grpc::Status Import(grpc::ServerContext* context,
+                      grpc::ServerReader<v1::ImportImageRequest>* reader,
+                      v1::Operation* operation) override {
+    return agent_.ImportImage(context, reader, operation);
+  }
+  grpc::Status Get(grpc::ServerContext*, const v1::GetImageRequest* request,
+                   v1::Image* response) override {
+    return agent_.GetImage(*request, response);
+  }
+  grpc::Status List(grpc::ServerContext*, const v1::ListImagesRequest* request,
+                    v1::ListImagesResponse* response) override {
+    return agent_.ListImages(*request, response);
+  }
+  grpc::Status Delete(grpc::ServerContext*, const v1::DeleteImageRequest* request,
+                      v1::DeleteImageResponse* response) override {
+    return agent_.DeleteImage(*request, response);
+  }
+
+  FakeAgent& agent_;
+};
+
+class FakeAgent::Vms final : public v1::VmService::Service {
+ public:
+  explicit Vms(FakeAgent& agent) : agent_(agent) {}
+
+ private:
+  grpc::Status Apply(grpc::ServerContext*, const v1::ApplyVmRequest* request,
+                     v1::ApplyVmResponse* response) override {
+    return agent_.ApplyVm(*request, response);
+  }
+  grpc::Status Get(grpc::ServerContext*, const v1::GetVmRequest* request,
+                   v1::Vm* response) override {
+    return agent_.GetVm(*request, response);
+  }
+  grpc::Status List(grpc::ServerContext*, const v1::ListVmsRequest* request,
+                    v1::ListVmsResponse* response) override {
+    return agent_.ListVms(*request, response);
+  }
+  grpc::Status Start(grpc::ServerContext*, const v1::StartVmRequest* request,
+                     v1::Vm* response) override {
+    return agent_.StartVm(*request, response);
+  }
+  grpc::Status Delete(grpc::ServerContext*, const v1::DeleteVmRequest* request,
+                      v1::DeleteVmResponse* response) override {
+    return agent_.DeleteVm(*request, response);
+  }
+
+  FakeAgent& agent_;
+};
+
+class FakeAgent::Operations final : public v1::OperationService::Service {
+ public:
+  explicit Operations(FakeAgent& agent) : agent_(agent) {}
+
+ private:
+  grpc::Status Get(grpc::ServerContext*, const v1::GetOperationRequest* request,
+                   v1::Operation* response) override {
+    return agent_.GetOperation(*request, response);
+  }
+  grpc::Status Watch(grpc::ServerContext* context, const v1::WatchOperationRequest* request,
+                     grpc::ServerWriter<v1::Operation>* writer) override {
+    return agent_.WatchOperation(context, request, writer);
+  }
+
+  FakeAgent& agent_;
+};
+
+struct FakeAgent::Services {
+  explicit Services(FakeAgent& agent)
+      : nodes(agent), secrets(agent), images(agent), vms(agent), operations(agent) {}
+
+  Nodes nodes;
+  Secrets secrets;
+  Images images;
+  Vms vms;
+  Operations operations;
+};
+
 FakeAgent::FakeAgent(std::string name)
-    : name_(std::move(name)), address_(absl::StrCat("unix:", dir_.path(), "/", name_, ".sock")) {
+    : name_(std::move(name)),
+      address_(absl::StrCat("unix:", dir_.path(), "/", name_, ".sock")),
+      services_(std::make_unique<Services>(*this)) {
   grpc::ServerBuilder builder;
   // A stop waits for this long at times; the default is 10 s.
   builder.SetSyncServerOption(grpc::ServerBuilder::CQ_TIMEOUT_MSEC, 50);
   builder.AddListeningPort(address_, grpc::experimental::LocalServerCredentials(UDS));
-  builder.RegisterService(static_cast<v1::NodeService::Service*>(this));
-  builder.RegisterService(static_cast<v1::SecretService::Service*>(this));
-  builder.RegisterService(static_cast<v1::ImageService::Service*>(this));
-  builder.RegisterService(static_cast<v1::VmService::Service*>(this));
-  builder.RegisterService(static_cast<v1::OperationService::Service*>(this));
+  builder.RegisterService(&services_->nodes);
+  builder.RegisterService(&services_->secrets);
+  builder.RegisterService(&services_->images);
+  builder.RegisterService(&services_->vms);
+  builder.RegisterService(&services_->operations);
   server_ = builder.BuildAndStart();
 }
 
@@ -124,7 +239,7 @@ v1::Vm* FakeAgent::FindVm(const std::string& id) {
   return nullptr;
 }
 
-grpc::Status FakeAgent::GetNode(grpc::ServerContext*, const v1::GetNodeRequest*, v1::Node* node) {
+grpc::Status FakeAgent::GetNode(const v1::GetNodeRequest&, v1::Node* node) {
   Record("NodeService.GetNode", "", "");
   MutexLock lock(mutex_);
   node->set_name(name_);
@@ -143,25 +258,25 @@ grpc::Status FakeAgent::GetNode(grpc::ServerContext*, const v1::GetNodeRequest*,
   return grpc::Status::OK;
 }
 
-grpc::Status FakeAgent::Sync(grpc::ServerContext*, const v1::SyncSecretRequest* request,
-                             v1::SyncSecretResponse* response) {
-  Record("SecretService.Sync", request->entity(), "");
+grpc::Status FakeAgent::SyncSecret(const v1::SyncSecretRequest& request,
+                                   v1::SyncSecretResponse* response) {
+  Record("SecretService.Sync", request.entity(), "");
   if (on_sync) {
-    if (grpc::Status status = on_sync(*request); !status.ok()) return status;
+    if (grpc::Status status = on_sync(request); !status.ok()) return status;
   }
   MutexLock lock(mutex_);
-  synced_.push_back(*request);
+  synced_.push_back(request);
   response->mutable_secret()->set_uuid(
-      request->uuid().empty() ? "11111111-1111-5111-8111-111111111111" : request->uuid());
-  response->mutable_secret()->set_entity(request->entity());
+      request.uuid().empty() ? "11111111-1111-5111-8111-111111111111" : request.uuid());
+  response->mutable_secret()->set_entity(request.entity());
   v1::SecretAction* const action = response->add_actions();
   action->set_kind(v1::SecretAction::DEFINE);
   action->set_reason("libvirt has none");
   return grpc::Status::OK;
 }
 
-grpc::Status FakeAgent::List(grpc::ServerContext*, const v1::ListSecretsRequest*,
-                             v1::ListSecretsResponse* response) {
+grpc::Status FakeAgent::ListSecrets(const v1::ListSecretsRequest&,
+                                    v1::ListSecretsResponse* response) {
   MutexLock lock(mutex_);
   for (const auto& request : synced_) {
     v1::Secret* const secret = response->add_secrets();
@@ -173,9 +288,9 @@ grpc::Status FakeAgent::List(grpc::ServerContext*, const v1::ListSecretsRequest*
   return grpc::Status::OK;
 }
 
-grpc::Status FakeAgent::Import(grpc::ServerContext* context,
-                               grpc::ServerReader<v1::ImportImageRequest>* reader,
-                               v1::Operation* operation) {
+grpc::Status FakeAgent::ImportImage(grpc::ServerContext* context,
+                                    grpc::ServerReader<v1::ImportImageRequest>* reader,
+                                    v1::Operation* operation) {
   v1::ImportImageRequest message;
   if (!reader->Read(&message) || !message.has_header()) {
     return AgentError(grpc::StatusCode::INVALID_ARGUMENT, "HEADER_MISSING", "no header");
@@ -201,52 +316,49 @@ grpc::Status FakeAgent::Import(grpc::ServerContext* context,
   return grpc::Status::OK;
 }
 
-grpc::Status FakeAgent::Get(grpc::ServerContext*, const v1::GetImageRequest* request,
-                            v1::Image* image) {
+grpc::Status FakeAgent::GetImage(const v1::GetImageRequest& request, v1::Image* image) {
   MutexLock lock(mutex_);
-  if (!images_.contains(request->id())) {
+  if (!images_.contains(request.id())) {
     return AgentError(grpc::StatusCode::NOT_FOUND, "IMAGE_NOT_FOUND",
-                      absl::StrCat("there is no image ", request->id()));
+                      absl::StrCat("there is no image ", request.id()));
   }
-  image->set_id(request->id());
+  image->set_id(request.id());
   return grpc::Status::OK;
 }
 
-grpc::Status FakeAgent::List(grpc::ServerContext*, const v1::ListImagesRequest*,
-                             v1::ListImagesResponse* response) {
+grpc::Status FakeAgent::ListImages(const v1::ListImagesRequest&, v1::ListImagesResponse* response) {
   Record("ImageService.List", "", "");
   MutexLock lock(mutex_);
   for (const auto& [id, bytes] : images_) response->add_images()->set_id(id);
   return grpc::Status::OK;
 }
 
-grpc::Status FakeAgent::Delete(grpc::ServerContext*, const v1::DeleteImageRequest* request,
-                               v1::DeleteImageResponse*) {
-  Record("ImageService.Delete", request->id(), request->request_id());
+grpc::Status FakeAgent::DeleteImage(const v1::DeleteImageRequest& request,
+                                    v1::DeleteImageResponse*) {
+  Record("ImageService.Delete", request.id(), request.request_id());
   return grpc::Status::OK;
 }
 
-grpc::Status FakeAgent::Apply(grpc::ServerContext*, const v1::ApplyVmRequest* request,
-                              v1::ApplyVmResponse* response) {
-  Record("VmService.Apply", request->spec().name(), request->request_id());
+grpc::Status FakeAgent::ApplyVm(const v1::ApplyVmRequest& request, v1::ApplyVmResponse* response) {
+  Record("VmService.Apply", request.spec().name(), request.request_id());
   if (on_apply) {
-    if (grpc::Status status = on_apply(*request); !status.ok()) return status;
+    if (grpc::Status status = on_apply(request); !status.ok()) return status;
   }
-  if (request->dry_run()) {
+  if (request.dry_run()) {
     v1::PlannedAction* const action = response->add_actions();
     action->set_action("CLONE_ROOT_DISK");
     action->set_reason("there is no root disk");
     return grpc::Status::OK;
   }
-  AddVm(request->spec().uuid(), request->spec().name(), v1::RUNNING);
+  AddVm(request.spec().uuid(), request.spec().name(), v1::RUNNING);
   MutexLock lock(mutex_);
-  *response->mutable_vm() = vms_[request->spec().uuid()];
+  *response->mutable_vm() = vms_[request.spec().uuid()];
   return grpc::Status::OK;
 }
 
-grpc::Status FakeAgent::Get(grpc::ServerContext*, const v1::GetVmRequest* request, v1::Vm* vm) {
+grpc::Status FakeAgent::GetVm(const v1::GetVmRequest& request, v1::Vm* vm) {
   MutexLock lock(mutex_);
-  const v1::Vm* const found = FindVm(request->id());
+  const v1::Vm* const found = FindVm(request.id());
   if (found == nullptr) {
     return AgentError(grpc::StatusCode::NOT_FOUND, "VM_NOT_FOUND", "there is no such VM");
   }
@@ -254,49 +366,48 @@ grpc::Status FakeAgent::Get(grpc::ServerContext*, const v1::GetVmRequest* reques
   return grpc::Status::OK;
 }
 
-grpc::Status FakeAgent::List(grpc::ServerContext*, const v1::ListVmsRequest* request,
-                             v1::ListVmsResponse* response) {
+grpc::Status FakeAgent::ListVms(const v1::ListVmsRequest& request, v1::ListVmsResponse* response) {
   // Pages of one, so that a client that reads only the first is found out.
   MutexLock lock(mutex_);
-  auto next = request->page_token().empty() ? vms_.begin() : vms_.find(request->page_token());
+  auto next = request.page_token().empty() ? vms_.begin() : vms_.find(request.page_token());
   if (next == vms_.end()) return grpc::Status::OK;
   *response->add_vms() = next->second;
   if (++next != vms_.end()) response->set_next_page_token(next->first);
   return grpc::Status::OK;
 }
 
-grpc::Status FakeAgent::Start(grpc::ServerContext*, const v1::StartVmRequest* request, v1::Vm* vm) {
-  Record("VmService.Start", request->id(), request->request_id());
+grpc::Status FakeAgent::StartVm(const v1::StartVmRequest& request, v1::Vm* vm) {
+  Record("VmService.Start", request.id(), request.request_id());
   int call = 0;
   {
     MutexLock lock(mutex_);
     call = ++starts_;
-    if (v1::Vm* const found = FindVm(request->id())) *vm = *found;
+    if (v1::Vm* const found = FindVm(request.id())) *vm = *found;
   }
   vm->mutable_status()->set_power_state(v1::RUNNING);
   return on_start ? on_start(call, vm) : grpc::Status::OK;
 }
 
-grpc::Status FakeAgent::Delete(grpc::ServerContext*, const v1::DeleteVmRequest* request,
-                               v1::DeleteVmResponse*) {
-  Record("VmService.Delete", request->id(), request->request_id());
+grpc::Status FakeAgent::DeleteVm(const v1::DeleteVmRequest& request, v1::DeleteVmResponse*) {
+  Record("VmService.Delete", request.id(), request.request_id());
   MutexLock lock(mutex_);
-  vms_.erase(request->id());
+  vms_.erase(request.id());
   return grpc::Status::OK;
 }
 
-grpc::Status FakeAgent::Get(grpc::ServerContext*, const v1::GetOperationRequest* request,
-                            v1::Operation* operation) {
+grpc::Status FakeAgent::GetOperation(const v1::GetOperationRequest& request,
+                                     v1::Operation* operation) {
   if (!on_watch) {
     return AgentError(grpc::StatusCode::NOT_FOUND, "OPERATION_NOT_FOUND", "no such operation");
   }
-  operation->set_id(request->id());
+  operation->set_id(request.id());
   operation->set_state(v1::Operation::RUNNING);
   return grpc::Status::OK;
 }
 
-grpc::Status FakeAgent::Watch(grpc::ServerContext* context, const v1::WatchOperationRequest*,
-                              grpc::ServerWriter<v1::Operation>* writer) {
+grpc::Status FakeAgent::WatchOperation(grpc::ServerContext* context,
+                                       const v1::WatchOperationRequest*,
+                                       grpc::ServerWriter<v1::Operation>* writer) {
   return on_watch(context, writer);
 }
 

@@ -43,16 +43,12 @@ grpc::Status ConnectionLost();
 
 // VMs, images and secrets are kept in maps; a hook, when set, answers instead. What was asked is
 // recorded. Hooks are set before the first call; the rest is thread-safe.
-class FakeAgent final : public v1::NodeService::Service,
-                        public v1::SecretService::Service,
-                        public v1::ImageService::Service,
-                        public v1::VmService::Service,
-                        public v1::OperationService::Service {
+class FakeAgent final {
  public:
   explicit FakeAgent(std::string name);
-  ~FakeAgent() override;
+  ~FakeAgent();
 
-  // Ends all calls and stops listening; the socket stays as a crash would leave it.
+  // Ends all calls and stops listening.
   void Stop();
 
   const std::string& name() const { return name_; }
@@ -77,28 +73,29 @@ class FakeAgent final : public v1::NodeService::Service,
   std::function<grpc::Status(grpc::ServerContext*, grpc::ServerWriter<v1::Operation>*)> on_watch;
 
  private:
-  grpc::Status GetNode(grpc::ServerContext*, const v1::GetNodeRequest*, v1::Node*) override;
-  grpc::Status Sync(grpc::ServerContext*, const v1::SyncSecretRequest*,
-                    v1::SyncSecretResponse*) override;
-  grpc::Status List(grpc::ServerContext*, const v1::ListSecretsRequest*,
-                    v1::ListSecretsResponse*) override;
-  grpc::Status Import(grpc::ServerContext*, grpc::ServerReader<v1::ImportImageRequest>*,
-                      v1::Operation*) override;
-  grpc::Status Get(grpc::ServerContext*, const v1::GetImageRequest*, v1::Image*) override;
-  grpc::Status List(grpc::ServerContext*, const v1::ListImagesRequest*,
-                    v1::ListImagesResponse*) override;
-  grpc::Status Delete(grpc::ServerContext*, const v1::DeleteImageRequest*,
-                      v1::DeleteImageResponse*) override;
-  grpc::Status Apply(grpc::ServerContext*, const v1::ApplyVmRequest*,
-                     v1::ApplyVmResponse*) override;
-  grpc::Status Get(grpc::ServerContext*, const v1::GetVmRequest*, v1::Vm*) override;
-  grpc::Status List(grpc::ServerContext*, const v1::ListVmsRequest*, v1::ListVmsResponse*) override;
-  grpc::Status Start(grpc::ServerContext*, const v1::StartVmRequest*, v1::Vm*) override;
-  grpc::Status Delete(grpc::ServerContext*, const v1::DeleteVmRequest*,
-                      v1::DeleteVmResponse*) override;
-  grpc::Status Get(grpc::ServerContext*, const v1::GetOperationRequest*, v1::Operation*) override;
-  grpc::Status Watch(grpc::ServerContext*, const v1::WatchOperationRequest*,
-                     grpc::ServerWriter<v1::Operation>*) override;
+  class Nodes;
+  class Secrets;
+  class Images;
+  class Vms;
+  class Operations;
+  struct Services;
+
+  grpc::Status GetNode(const v1::GetNodeRequest&, v1::Node*);
+  grpc::Status SyncSecret(const v1::SyncSecretRequest&, v1::SyncSecretResponse*);
+  grpc::Status ListSecrets(const v1::ListSecretsRequest&, v1::ListSecretsResponse*);
+  grpc::Status ImportImage(grpc::ServerContext*, grpc::ServerReader<v1::ImportImageRequest>*,
+                           v1::Operation*);
+  grpc::Status GetImage(const v1::GetImageRequest&, v1::Image*);
+  grpc::Status ListImages(const v1::ListImagesRequest&, v1::ListImagesResponse*);
+  grpc::Status DeleteImage(const v1::DeleteImageRequest&, v1::DeleteImageResponse*);
+  grpc::Status ApplyVm(const v1::ApplyVmRequest&, v1::ApplyVmResponse*);
+  grpc::Status GetVm(const v1::GetVmRequest&, v1::Vm*);
+  grpc::Status ListVms(const v1::ListVmsRequest&, v1::ListVmsResponse*);
+  grpc::Status StartVm(const v1::StartVmRequest&, v1::Vm*);
+  grpc::Status DeleteVm(const v1::DeleteVmRequest&, v1::DeleteVmResponse*);
+  grpc::Status GetOperation(const v1::GetOperationRequest&, v1::Operation*);
+  grpc::Status WatchOperation(grpc::ServerContext*, const v1::WatchOperationRequest*,
+                              grpc::ServerWriter<v1::Operation>*);
 
   void Record(const std::string& method, const std::string& id, const std::string& request_id);
   v1::Vm* FindVm(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -114,6 +111,7 @@ class FakeAgent final : public v1::NodeService::Service,
   std::vector<std::string> calls_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::pair<std::string, std::string>> request_ids_ ABSL_GUARDED_BY(mutex_);
   int starts_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::unique_ptr<Services> services_;
   // Last: it stops before what its handlers use goes.
   std::unique_ptr<grpc::Server> server_;
 };
