@@ -113,7 +113,11 @@ class Server::Impl {
     health_.Start(
         kHealthPeriod,
         [this](bool ready) { server_->GetHealthCheckService()->SetServingStatus(ready); },
-        [this] { CleanUpCutOffOperations(); });
+        [this] {
+          if (!operations_.NeedsRecovery()) return;
+          // With a full queue the next look asks again.
+          pool_.Submit([this] { CleanUpCutOffOperations(); }).IgnoreError();
+        });
   }
 
   void Stop(absl::Duration grace) {
@@ -130,11 +134,14 @@ class Server::Impl {
  private:
   void CleanUpCutOffOperations() {
     const absl::Status status = operations_.Recover([this](const v1::Operation& operation) {
+      RETURN_IF_ERROR(operations::ImageImport::RemoveStaged(catalog_, operation.id()));
       LOG(INFO) << "operation " << operation.id() << " (" << operation.target()
-                << ") was cut off; removing what it left";
-      return operations::ImageImport::RemoveStaged(catalog_, operation.id());
+                << ") was cut off; what it left is removed";
+      return absl::OkStatus();
     });
-    LOG_IF(WARNING, !status.ok()) << "not all cut-off operations could be cleaned up: " << status;
+    if (!status.ok()) {
+      LOG_EVERY_T(WARNING, 60) << "not all cut-off operations could be cleaned up yet: " << status;
+    }
   }
 
   const Clock& clock_ = SystemClock();

@@ -70,9 +70,12 @@ absl::StatusOr<std::shared_ptr<RunningOperation>> OperationTable::Begin(v1::Oper
 
 absl::Status OperationTable::Recover(
     const std::function<absl::Status(const v1::Operation&)>& clean_up) {
-  ASSIGN_OR_RETURN(std::vector<v1::Operation> cut_off, state_.ListRunningOperations());
-  absl::Status first_error;
-  for (v1::Operation& operation : cut_off) {
+  // Before the look, so that what is left to it meanwhile is not forgotten.
+  if (!needs_recovery_.exchange(false)) return absl::OkStatus();
+  absl::StatusOr<std::vector<v1::Operation>> cut_off = state_.ListRunningOperations();
+  absl::Status first_error = cut_off.status();
+  if (!cut_off.ok()) cut_off.emplace();
+  for (v1::Operation& operation : *cut_off) {
     {
       MutexLock lock(mutex_);
       if (live_.contains(operation.id())) continue;
@@ -87,6 +90,7 @@ absl::Status OperationTable::Recover(
     }
     if (first_error.ok()) first_error = status;
   }
+  if (!first_error.ok()) needs_recovery_ = true;
   return first_error;
 }
 
@@ -170,8 +174,11 @@ absl::Status OperationTable::Finish(const std::string& id, const absl::StatusOr<
 }
 
 void OperationTable::Forget(const std::string& id) {
-  MutexLock lock(mutex_);
-  live_.erase(id);
+  {
+    MutexLock lock(mutex_);
+    live_.erase(id);
+  }
+  needs_recovery_ = true;
 }
 
 void OperationTable::Notify(const v1::Operation& operation) {

@@ -76,6 +76,10 @@ class OperationTable {
   // at the next call; the first such error is returned.
   absl::Status Recover(const std::function<absl::Status(const v1::Operation&)>& clean_up);
 
+  // Whether there may be something for Recover to do: at the start, after LeaveToRecovery, and
+  // until a Recover has succeeded. Does not block.
+  bool NeedsRecovery() const { return needs_recovery_; }
+
   // Errors: NOT_FOUND (OPERATION_NOT_FOUND).
   absl::StatusOr<v1::Operation> Get(absl::string_view id);
   // Newest first, at most `limit`, those older than `before` (empty: from the newest).
@@ -106,6 +110,7 @@ class OperationTable {
 
   state::StateStore& state_;
   const Clock& clock_;
+  std::atomic<bool> needs_recovery_ = true;
   Mutex mutex_;
   std::map<std::string, Live, std::less<>> live_ ABSL_GUARDED_BY(mutex_);
   Mutex watchers_mutex_;  // held while watchers are called

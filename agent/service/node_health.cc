@@ -56,25 +56,22 @@ std::vector<v1::Condition> NodeHealth::Conditions() {
 }
 
 void NodeHealth::Start(absl::Duration period, std::function<void(bool)> on_change,
-                       std::function<void()> on_connected) {
-  thread_ = std::thread(
-      [this, period, on_change = std::move(on_change), on_connected = std::move(on_connected)] {
-        pthread_setname_np(pthread_self(), "node-health");
-        Run(period, on_change, on_connected);
-      });
+                       std::function<void()> while_connected) {
+  thread_ = std::thread([this, period, on_change = std::move(on_change),
+                         while_connected = std::move(while_connected)] {
+    pthread_setname_np(pthread_self(), "node-health");
+    Run(period, on_change, while_connected);
+  });
 }
 
 void NodeHealth::Run(absl::Duration period, const std::function<void(bool)>& on_change,
-                     const std::function<void()>& on_connected) {
+                     const std::function<void()>& while_connected) {
   std::optional<bool> told;
-  bool was_connected = false;
   while (true) {
     const bool ready = Look();
     if (told != ready) on_change(ready);
     told = ready;
-    const bool connected = block_.Health().ok();
-    if (connected && !was_connected) on_connected();
-    was_connected = connected;
+    if (block_.Health().ok()) while_connected();
 
     MutexLock lock(mutex_);
     if (!stopping_) stop_changed_.WaitFor(mutex_, period);

@@ -29,10 +29,10 @@ class NodeHealth {
   std::vector<v1::Condition> Conditions();
 
   // Polls every `period` on a thread and calls `on_change` with READY's value, at first and
-  // whenever it changes, until Stop. `on_connected` is called each time that Ceph becomes
+  // whenever it changes, until Stop. `while_connected` is called after each look that finds Ceph
   // connected: what had to wait for it can go on.
   void Start(absl::Duration period, std::function<void(bool ready)> on_change,
-             std::function<void()> on_connected);
+             std::function<void()> while_connected);
   void Stop();
 
  private:
@@ -49,7 +49,7 @@ class NodeHealth {
   bool Look();
   void Update(Part& part, const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Run(absl::Duration period, const std::function<void(bool)>& on_change,
-           const std::function<void()>& on_connected);
+           const std::function<void()>& while_connected);
 
   const hypervisor::Hypervisor& hypervisor_;
   const block::BlockStore& block_;

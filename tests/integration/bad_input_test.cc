@@ -77,7 +77,7 @@ TEST_F(BadInputTest, AnImageWithoutTheSnapshot) {
   ASSERT_OK(agent_.block().RemoveSnapshot(kGolden));
   const auto applied = client_.ApplyVm(GuideVm());
   EXPECT_THAT(applied, Fails(absl::StatusCode::kNotFound, "SNAPSHOT_NOT_FOUND"));
-  ExpectClearLine(applied.status(), kGolden.ToString());
+  ExpectClearLine(applied.status(), kGolden.image.ToString());
   ExpectNothingLeft();
 }
 

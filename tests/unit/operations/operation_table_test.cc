@@ -165,6 +165,7 @@ TEST_F(OperationTableTest, WhatCannotBeCleanedUpNowIsTriedAgain) {
   }),
               Fails(absl::StatusCode::kUnavailable, "CEPH_UNAVAILABLE"));
   EXPECT_EQ(Journalled(id), Operation::RUNNING);
+  EXPECT_TRUE(restarted.NeedsRecovery());
   ASSERT_OK(restarted.Recover([](const Operation&) { return absl::OkStatus(); }));
   EXPECT_EQ(Journalled(id), Operation::FAILED);
 }
@@ -179,10 +180,14 @@ TEST_F(OperationTableTest, RecoveryLeavesWhatRunsAlone) {
 }
 
 TEST_F(OperationTableTest, WhatAJobLeavesToRecoveryIsCleanedUpWithoutARestart) {
+  const auto nothing_to_do = [](const Operation&) { return absl::OkStatus(); };
+  ASSERT_OK(table_.Recover(nothing_to_do));
+  EXPECT_FALSE(table_.NeedsRecovery());
   const auto operation = Begin("debian");
   operation->LeaveToRecovery();
+  EXPECT_TRUE(table_.NeedsRecovery());
   EXPECT_EQ(Journalled(operation->id()), Operation::RUNNING);
-  ASSERT_OK(table_.Recover([](const Operation&) { return absl::OkStatus(); }));
+  ASSERT_OK(table_.Recover(nothing_to_do));
   EXPECT_EQ(Journalled(operation->id()), Operation::FAILED);
 }
 
