@@ -163,6 +163,14 @@ ceph_is_clean() { ceph_admin ceph pg stat --format json | jq -e '.pg_summary | .
 
 ceph_wait_clean() { until_true 60 ceph_is_clean || die "the placement groups do not become clean: see lab/ceph ceph -s"; }
 
+# ceph_thaw SERVICE: an OSD that stood still for longer than its read lease gets it back only from its peers, and a lone
+# one never: told that it was down, it peers anew.
+ceph_thaw() {
+  [ "$(service_state ceph "$1")" = stopped ] || return 0
+  service_signal ceph "$1" CONT
+  case $1 in osd.*) ceph_admin timeout 20 ceph osd down "$1" || say "$1 may stay laggy: see lab/ceph ceph -s" ;; esac
+}
+
 # ceph_service_serves SERVICE: a monitor in the quorum, an OSD that is up.
 ceph_service_serves() {
   case $1 in
