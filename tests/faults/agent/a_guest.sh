@@ -31,11 +31,11 @@ at_exit guest_down
 # quick SECONDS CMD...: as CMD, and it must not take longer.
 quick() { timeout --kill-after 5 "$@" || { [ $? -ne 124 ] || fail "still running after $1 s: ${*:2}"; return 1; }; }
 
-# in_time SECONDS WORD -- CMD...: CMD fails with WORD in its one line, within SECONDS.
+# in_time SECONDS CODE WORD -- CMD...: CMD fails with CODE, and WORD in its one line, within SECONDS.
 in_time() {
   local start=$SECONDS
-  refuses 1 "$2" -- "${@:4}"
-  ((SECONDS - start <= $1)) || fail "took $((SECONDS - start)) s, not at most $1: ${*:4}"
+  refuses "$2" "$3" -- "${@:5}"
+  ((SECONDS - start <= $1)) || fail "took $((SECONDS - start)) s, not at most $1: ${*:5}"
 }
 
 node_recovers() {
