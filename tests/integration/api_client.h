@@ -23,7 +23,7 @@ namespace hvagent::testing {
 
 class ApiClient {
  public:
-  explicit ApiClient(std::shared_ptr<grpc::Channel> channel);
+  explicit ApiClient(std::shared_ptr<grpc::Channel> to);
 
   // One unary call: Call(*client.vms, &VmService::Stub::Get, request).
   template <typename Stub, typename Request, typename Response>
