@@ -33,24 +33,24 @@ class RbdBlockStore : public BlockStore {
 
   absl::Status Health() const override;
   absl::StatusOr<ClusterInfo> GetCluster() override;
-  absl::StatusOr<ImageInfo> GetImage(const ImageName& image) override;
-  absl::StatusOr<SnapshotInfo> GetSnapshot(const SnapshotName& snapshot) override;
+  absl::StatusOr<ImageInfo> GetImage(const ImageName& name) override;
+  absl::StatusOr<SnapshotInfo> GetSnapshot(const SnapshotName& name) override;
   absl::StatusOr<std::vector<std::string>> ListImages(const std::string& pool,
                                                       const std::string& after,
                                                       size_t limit) override;
-  absl::Status CreateImage(const ImageName& image, Bytes size, Bytes object_size) override;
-  absl::StatusOr<std::unique_ptr<ImageWriter>> OpenWriter(const ImageName& image) override;
-  absl::StatusOr<std::string> ReadImage(const ImageName& image, uint64_t offset_bytes,
+  absl::Status CreateImage(const ImageName& name, Bytes size, Bytes object_size) override;
+  absl::StatusOr<std::unique_ptr<ImageWriter>> OpenWriter(const ImageName& name) override;
+  absl::StatusOr<std::string> ReadImage(const ImageName& name, uint64_t offset_bytes,
                                         size_t length_bytes) override;
   // Where the cluster makes clones of format 2 (require-min-compat-client mimic or later) librbd
   // clones an unprotected snapshot too. To look first would cost each boot an open: callers ask
   // GetSnapshot before they clone, and believe its is_protected.
   absl::Status CloneImage(const SnapshotName& parent, const ImageName& child) override;
-  absl::Status AmendImage(const ImageName& image, const ImageChange& change) override;
+  absl::Status AmendImage(const ImageName& name, const ImageChange& change) override;
   absl::Status RenameImage(const ImageName& from, const std::string& to) override;
-  absl::Status RemoveImage(const ImageName& image) override;
-  absl::Status CreateProtectedSnapshot(const SnapshotName& snapshot) override;
-  absl::Status RemoveSnapshot(const SnapshotName& snapshot) override;
+  absl::Status RemoveImage(const ImageName& name) override;
+  absl::Status CreateProtectedSnapshot(const SnapshotName& name) override;
+  absl::Status RemoveSnapshot(const SnapshotName& name) override;
 
  private:
   // Runs `body` on the connection's session, and reports to the connection how it ended.

@@ -50,8 +50,8 @@ absl::Status RbdImageWriter::Write(uint64_t offset_bytes, std::string data) {
   return Note(image_.ToStatus(result, "write to"));
 }
 
-void RbdImageWriter::OnWritten(rbd_completion_t completion, void* arg) noexcept {
-  const std::unique_ptr<Pending> pending(static_cast<Pending*>(arg));
+void RbdImageWriter::OnWritten(rbd_completion_t completion, void* pending_write) noexcept {
+  const std::unique_ptr<Pending> pending(static_cast<Pending*>(pending_write));
   const int result = static_cast<int>(rbd_aio_get_return_value(completion));
   rbd_aio_release(completion);
   RbdImageWriter& writer = *pending->writer;

@@ -33,7 +33,7 @@ class RbdImageWriter : public ImageWriter {
   };
 
   // librbd's callback, on a thread of librbd.
-  static void OnWritten(rbd_completion_t completion, void* pending) noexcept;
+  static void OnWritten(rbd_completion_t completion, void* pending_write) noexcept;
 
   // Waits until little enough for `bytes` more, or nothing at all, is in flight. Returns the
   // writer's first error so far.
