@@ -56,7 +56,8 @@ function(hvagent_add_test NAME)
     ${NAME}
     PROPERTIES LABELS ${ARG_LABEL}
                TIMEOUT 120
-               ENVIRONMENT TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp)
+               ENVIRONMENT
+               "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp;LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/lsan.supp")
   if(ARG_LABEL MATCHES "^(unit|contract)$")
     add_dependencies(quick_tests ${NAME})
   endif()

@@ -20,15 +20,9 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::Operation> {
  public:
   WatchCall(std::string id, WorkerPool& pool, operations::OperationTable& table) : table_(table) {
     watcher_ = table_.Watch(id, [this](const v1::Operation& operation) { Offer(operation); });
-    const absl::Status queued = pool.Submit([this, id] {
-      const absl::StatusOr<v1::Operation> now = table_.Get(id);
-      if (now.ok()) {
-        Offer(*now);
-      } else {
-        End(now.status());
-      }
-    });
-    if (!queued.ok()) End(queued);
+    const absl::Status queued =
+        pool.Submit([this, id = std::move(id)] { TakeFirstLook(table_.Get(id)); });
+    if (!queued.ok()) TakeFirstLook(queued);
   }
 
  private:
@@ -46,6 +40,21 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::Operation> {
   void OnDone() override {
     table_.Unwatch(watcher_);
     delete this;
+  }
+
+  // On the pool. The call is not finished before this is through, since it goes when it is.
+  void TakeFirstLook(const absl::StatusOr<v1::Operation>& operation) {
+    if (operation.ok()) {
+      Offer(*operation);
+    } else {
+      End(operation.status());
+    }
+    {
+      MutexLock lock(mutex_);
+      looking_ = false;
+      if (!ended_) return;
+    }
+    Finish(ToGrpcStatus(end_));
   }
 
   void Offer(const v1::Operation& operation) {
@@ -80,8 +89,10 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::Operation> {
     {
       MutexLock lock(mutex_);
       if (std::exchange(ended_, true)) return;
+      end_ = status;
+      if (looking_) return;  // TakeFirstLook finishes the call
     }
-    Finish(ToGrpcStatus(status));
+    Finish(ToGrpcStatus(end_));
   }
 
   operations::OperationTable& table_;
@@ -89,9 +100,11 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::Operation> {
   Mutex mutex_;
   std::optional<v1::Operation> next_ ABSL_GUARDED_BY(mutex_);
   v1::Operation current_ ABSL_GUARDED_BY(mutex_);
+  bool looking_ ABSL_GUARDED_BY(mutex_) = true;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool sent_end_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status end_;  // set once, with ended_
 };
 
 }  // namespace

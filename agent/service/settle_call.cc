@@ -65,8 +65,10 @@ class SettleCall::Wait : public std::enable_shared_from_this<Wait> {
       waiter_ = shared_.board.Wait(target.uuid, target.generation,
                                    [self](const absl::Status& status) { self->End(status); });
       if (deadline != std::chrono::system_clock::time_point::max()) {
-        alarm_.Set(deadline - kAnswerMargin, [self](bool fired) {
-          if (fired) self->End(self->WhyNotYet());
+        // An alarm keeps its callback for as long as it lives itself, and it is ours.
+        alarm_.Set(deadline - kAnswerMargin, [weak = weak_from_this()](bool fired) {
+          const auto wait = weak.lock();
+          if (fired && wait != nullptr) wait->End(wait->WhyNotYet());
         });
       }
     }

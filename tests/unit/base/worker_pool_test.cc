@@ -10,9 +10,9 @@ namespace hvagent {
 namespace {
 
 TEST(WorkerPoolTest, RunsTasksOnAsManyThreadsAsAllowed) {
-  WorkerPool pool("test", 2, 10);
   // Both must run at the same time for either to end.
   std::promise<void> first_started, second_started, done;
+  WorkerPool pool("test", 2, 10);
   ASSERT_TRUE(pool.Submit([&] {
                     first_started.set_value();
                     second_started.get_future().wait();
@@ -28,8 +28,8 @@ TEST(WorkerPoolTest, RunsTasksOnAsManyThreadsAsAllowed) {
 }
 
 TEST(WorkerPoolTest, RefusesWhatDoesNotFitTheQueue) {
-  WorkerPool pool("test", 1, 1);
   std::promise<void> started, release;
+  WorkerPool pool("test", 1, 1);
   ASSERT_TRUE(pool.Submit([&] {
                     started.set_value();
                     release.get_future().wait();
