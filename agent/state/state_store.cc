@@ -141,12 +141,11 @@ absl::Status InsertVm(Database& database, const VmRecord& vm) {
 
 absl::Status InsertRequest(Database& database, absl::string_view request_id,
                            const RequestRecord& record, absl::Time now) {
-  ASSIGN_OR_RETURN(
-      Statement insert,
-      database.Prepare("INSERT INTO requests (id, method, body_digest, create_time) "
-                       "VALUES (?1, ?2, ?3, ?4)",
-                       request_id, record.method, Blob{record.body_digest},
-                       absl::ToUnixNanos(now)));
+  ASSIGN_OR_RETURN(Statement insert,
+                   database.Prepare("INSERT INTO requests (id, method, body_digest, create_time) "
+                                    "VALUES (?1, ?2, ?3, ?4)",
+                                    request_id, record.method, Blob{record.body_digest},
+                                    absl::ToUnixNanos(now)));
   absl::Status status = insert.Run();
   if (absl::IsAlreadyExists(status)) {
     return Error(absl::StatusCode::kAlreadyExists, "REQUEST_ID_USED",

@@ -191,8 +191,7 @@ TEST_F(StateStoreTest, PrunesOldOperationsThatEndedAndKeepsTheRunning) {
   EXPECT_EQ(store().ListRunningOperations()->front().id(), "running");
 }
 
-const RequestRecord kRequest = {
-    .method = "Create", .body_digest = std::string("\0\xff digest", 9)};
+const RequestRecord kRequest = {.method = "Create", .body_digest = std::string("\0\xff digest", 9)};
 
 TEST_F(StateStoreTest, KeepsARequestOnce) {
   const absl::Time now = absl::FromUnixSeconds(10);
