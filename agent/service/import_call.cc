@@ -62,8 +62,8 @@ void ImportCall::TakeEnd() {
   const std::string id = import_->operation_id();
   const absl::StatusOr<v1::Image> image = import_->Finish();
   if (!image.ok()) return Fail(image.status());
-  absl::StatusOr<v1::Operation> operation = table_.Get(id);
-  if (operation.ok()) *response_ = *std::move(operation);
+  const absl::StatusOr<v1::Operation> operation = table_.Get(id);
+  if (operation.ok()) *response_ = *operation;
   Finish(ToGrpcStatus(operation.status()));
 }
 

@@ -101,7 +101,7 @@ grpc::ServerUnaryReactor* SettleCall::Start(grpc::CallbackServerContext* context
                                             AnswerFn answer) {
   auto* call = new SettleCall(shared, std::move(answer));
   const absl::Status queued =
-      shared.pool.Submit([call, context, begin = std::move(begin), wait = call->wait_] {
+      shared.pool.Submit([context, begin = std::move(begin), wait = call->wait_] {
         wait->Begin(begin(), context->deadline());
       });
   if (!queued.ok()) call->wait_->Begin(queued, context->deadline());
