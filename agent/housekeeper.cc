@@ -1,5 +1,6 @@
 #include "agent/housekeeper.h"
 
+#include <malloc.h>
 #include <pthread.h>
 
 #include "glog/logging.h"
@@ -7,7 +8,8 @@
 namespace hvagent {
 namespace {
 
-constexpr absl::Duration kPeriod = absl::Hours(1);
+constexpr absl::Duration kTrimPeriod = absl::Minutes(1);
+constexpr absl::Duration kPrunePeriod = absl::Hours(1);
 constexpr absl::Duration kKept = absl::Hours(24);
 
 }  // namespace
@@ -15,10 +17,17 @@ constexpr absl::Duration kKept = absl::Hours(24);
 void Housekeeper::Start() {
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "housekeeper");
+    absl::Duration prune_at = clock_.Monotonic();
     while (true) {
-      Prune();
+      if (clock_.Monotonic() >= prune_at) {
+        Prune();
+        prune_at = clock_.Monotonic() + kPrunePeriod;
+      }
+      // Many boots at once leave pages behind that are free and scattered: malloc alone would
+      // never give them back.
+      malloc_trim(0);
       MutexLock lock(mutex_);
-      if (!stopping_) stop_changed_.WaitFor(mutex_, kPeriod);
+      if (!stopping_) stop_changed_.WaitFor(mutex_, kTrimPeriod);
       if (stopping_) return;
     }
   });

@@ -1,4 +1,5 @@
-// Forgets what nobody needs any more: ended operations and answered request ids, after a day.
+// Forgets what nobody needs any more: ended operations and answered request ids, after a day; and
+// gives memory that work has left free back to the kernel.
 #ifndef HVAGENT_AGENT_HOUSEKEEPER_H_
 #define HVAGENT_AGENT_HOUSEKEEPER_H_
 
@@ -16,7 +17,7 @@ class Housekeeper {
   Housekeeper(state::StateStore& state, const Clock& clock) : state_(state), clock_(clock) {}
   ~Housekeeper() { Stop(); }
 
-  // Prunes now and then every hour, on a thread of its own.
+  // Prunes now and then every hour, and trims memory every minute, on a thread of its own.
   void Start();
   void Stop();
 

@@ -125,9 +125,9 @@ static bool make_root_disk(struct boot* boot, bool checked) {
   return !failed(boot, "make the root disk of", result);
 }
 
-static bool define(struct boot* boot, bool start) {
+static bool define(struct boot* boot, unsigned int flags, bool start) {
   const long begin = now_us();
-  virDomainPtr domain = virDomainDefineXML(hypervisor, boot->xml);
+  virDomainPtr domain = virDomainDefineXMLFlags(hypervisor, boot->xml, flags);
   if (domain == NULL) return !libvirt_failed(boot, "define");
   const long defined_at = now_us();
   boot->define_us = defined_at - begin;
@@ -140,7 +140,9 @@ static bool define(struct boot* boot, bool start) {
 
 static void* storm_thread(void* argument) {
   struct boot* boot = argument;
-  if (make_root_disk(boot, true)) define(boot, false);
+  // Only the root disks are timed, so what goes on beside them must be what it is in the agent: it
+  // lets libvirt validate what it defines. A single boot here does without.
+  if (make_root_disk(boot, true)) define(boot, VIR_DOMAIN_DEFINE_VALIDATE, false);
   return NULL;
 }
 
@@ -229,7 +231,7 @@ static void obey(char* line) {
     make_root_disk(&boot, false);
     answer_times(&boot, false, false);
   } else if (strcmp(line, "boot") == 0 && boot.xml != NULL) {
-    if (make_root_disk(&boot, true)) define(&boot, true);
+    if (make_root_disk(&boot, true)) define(&boot, 0, true);
     answer_times(&boot, true, true);
   } else if (strcmp(line, "remove") == 0) {
     remove_all(boot.uuid);

@@ -23,10 +23,10 @@ bool Report::Passed() const {
 }
 
 std::string Report::Table() const {
-  std::string table = absl::StrFormat("%-52s %10s %10s %-7s %8s %9s %4s\n", "", "agent", "baseline",
+  std::string table = absl::StrFormat("%-62s %10s %10s %-7s %8s %9s %4s\n", "", "agent", "baseline",
                                       "", "value", "bound", "n");
   for (const Line& line : lines_) {
-    absl::StrAppendFormat(&table, "%-52s %10.2f %10.2f %-7s %8.3f %s %6.2f %4d  %s\n", line.what,
+    absl::StrAppendFormat(&table, "%-62s %10.2f %10.2f %-7s %8.3f %s %6.2f %4d  %s\n", line.what,
                           line.agent, line.baseline, line.unit, line.value,
                           line.kind == Bound::kAtMost ? "<=" : ">=", line.bound, line.samples,
                           line.Passed() ? "PASS" : "FAIL");
