@@ -45,6 +45,8 @@ class TreeBuilder : public YAML::EventHandler {
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
+    // yaml-cpp makes a lone byte of the escapes \N and \_.
+    if (!IsUtf8(value)) throw YAML::ParserException(mark, "is not UTF-8 text");
     Add(mark, tag, anchor, YamlNode::Kind::kScalar)->text = value;
   }
 

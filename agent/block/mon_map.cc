@@ -1,8 +1,6 @@
 #include "agent/block/mon_map.h"
 
-#include <google/protobuf/struct.pb.h>
-#include <google/protobuf/util/json_util.h>
-
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
@@ -15,18 +13,24 @@
 namespace hvagent::block {
 namespace {
 
-using ::google::protobuf::Struct;
-using ::google::protobuf::Value;
+using Json = nlohmann::json;
 
 absl::Status NotAMonMap(absl::string_view problem) {
   return Error(absl::StatusCode::kInternal, "CEPH_MON_MAP",
                absl::StrCat("the monitors' answer to `mon dump` is not understood: ", problem));
 }
 
-// The field `name`, or an empty value.
-const Value& Field(const Struct& object, const char* name) {
-  auto field = object.fields().find(name);
-  return field == object.fields().end() ? Value::default_instance() : field->second;
+// The field `name`, or null: also of what is no object.
+const Json& Field(const Json& object, const char* name) {
+  static const Json kNull;
+  const auto field = object.find(name);
+  return field == object.end() ? kNull : *field;
+}
+
+// The text of a field, or "".
+std::string Text(const Json& object, const char* name) {
+  const Json& field = Field(object, name);
+  return field.is_string() ? field.get<std::string>() : std::string();
 }
 
 // "10.0.0.1:6789" or "[fd00::1]:3300".
@@ -44,14 +48,13 @@ std::optional<MonitorAddress> ParseAddress(absl::string_view text,
   return MonitorAddress{std::string(host), static_cast<uint16_t>(port), protocol};
 }
 
-absl::StatusOr<Monitor> ParseMonitor(const Struct& mon) {
+absl::StatusOr<Monitor> ParseMonitor(const Json& mon) {
   Monitor monitor;
-  monitor.name = Field(mon, "name").string_value();
-  const Struct& addresses = Field(mon, "public_addrs").struct_value();
-  for (const Value& entry : Field(addresses, "addrvec").list_value().values()) {
-    const std::string& type = Field(entry.struct_value(), "type").string_value();
+  monitor.name = Text(mon, "name");
+  for (const Json& entry : Field(Field(mon, "public_addrs"), "addrvec")) {
+    const std::string type = Text(entry, "type");
     if (type != "v1" && type != "v2") continue;
-    const std::string& text = Field(entry.struct_value(), "addr").string_value();
+    const std::string text = Text(entry, "addr");
     std::optional<MonitorAddress> address = ParseAddress(
         text, type == "v1" ? MonitorAddress::Protocol::kV1 : MonitorAddress::Protocol::kV2);
     if (!address.has_value()) {
@@ -68,14 +71,12 @@ absl::StatusOr<Monitor> ParseMonitor(const Struct& mon) {
 }  // namespace
 
 absl::StatusOr<MonMap> ParseMonMap(absl::string_view json) {
-  Struct dump;
-  const auto parsed = google::protobuf::util::JsonStringToMessage(
-      google::protobuf::StringPiece(json.data(), json.size()), &dump);
-  if (!parsed.ok()) return NotAMonMap("it is not JSON");
+  const Json dump = Json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
+  if (dump.is_discarded()) return NotAMonMap("it is not JSON");
   MonMap map;
-  map.fsid = Field(dump, "fsid").string_value();
-  for (const Value& mon : Field(dump, "mons").list_value().values()) {
-    ASSIGN_OR_RETURN(Monitor monitor, ParseMonitor(mon.struct_value()));
+  map.fsid = Text(dump, "fsid");
+  for (const Json& mon : Field(dump, "mons")) {
+    ASSIGN_OR_RETURN(Monitor monitor, ParseMonitor(mon));
     map.monitors.push_back(std::move(monitor));
   }
   if (map.fsid.empty() || map.monitors.empty()) return NotAMonMap("no fsid or no monitor");

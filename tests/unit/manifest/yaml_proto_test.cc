@@ -231,6 +231,11 @@ TEST(ReadYamlTest, RefusesWhatIsNotText) {
   EXPECT_THAT(std::string(ReadError(std::string("vms: []\0", 8)).message()),
               HasSubstr("control character"));
   EXPECT_THAT(std::string(ReadError("vms: [\"\xff\"]").message()), HasSubstr("UTF-8"));
+  for (const char* escape : {"\\N", "\\_"}) {
+    EXPECT_THAT(std::string(ReadError(absl::StrCat("vms:\n- name: \"a", escape, "\"")).message()),
+                HasSubstr("line 2, column 9: is not UTF-8 text"))
+        << escape;
+  }
 }
 
 TEST(ReadYamlTest, BoundsDepthSizeAndNumberOfNodes) {
