@@ -41,9 +41,9 @@ absl::StatusOr<VmRecord> DesiredVms::Store(VmRecord vm, const RequestKey& reques
 }
 
 absl::StatusOr<VmRecord> DesiredVms::Create(const v1::VmSpec& spec, const RequestKey& request) {
-  MutexLock lock(mutex_);
-  ASSIGN_OR_RETURN(const bool answered, requests_.WasAnswered(request));
   ASSIGN_OR_RETURN(const Uuid uuid, Uuid::Parse(spec.uuid()));
+  const KeyedLock lock(changing_, uuid);
+  ASSIGN_OR_RETURN(const bool answered, requests_.WasAnswered(request));
   ASSIGN_OR_RETURN(auto existing, state_.GetVm(uuid));
   if (!existing.has_value()) {
     return Store({.uuid = uuid,
@@ -89,7 +89,8 @@ absl::StatusOr<VmRecord> DesiredVms::ChangeFor(const v1::VmSpec& spec) {
 }
 
 absl::StatusOr<VmRecord> DesiredVms::Apply(const v1::VmSpec& spec, const RequestKey& request) {
-  MutexLock lock(mutex_);
+  ASSIGN_OR_RETURN(const Uuid uuid, Uuid::Parse(spec.uuid()));
+  const KeyedLock lock(changing_, uuid);
   ASSIGN_OR_RETURN(const bool answered, requests_.WasAnswered(request));
   if (answered) return Find(spec.uuid());
   ASSIGN_OR_RETURN(VmRecord vm, ChangeFor(spec));
@@ -117,9 +118,10 @@ absl::StatusOr<std::vector<Action>> DesiredVms::DryRun(const v1::VmSpec& spec) {
 
 absl::StatusOr<VmRecord> DesiredVms::SetPower(absl::string_view id, v1::PowerState power,
                                               bool force, const RequestKey& request) {
-  MutexLock lock(mutex_);
+  ASSIGN_OR_RETURN(const VmRecord named, Find(id));
+  const KeyedLock lock(changing_, named.uuid);
   ASSIGN_OR_RETURN(const bool answered, requests_.WasAnswered(request));
-  ASSIGN_OR_RETURN(VmRecord vm, Find(id));
+  ASSIGN_OR_RETURN(VmRecord vm, Find(named.uuid.ToString()));
   if (answered) return vm;
   if (vm.deleting) return BeingDeleted(vm);
   if (vm.spec.power_state() != power || vm.force_stop != force) {
@@ -131,9 +133,10 @@ absl::StatusOr<VmRecord> DesiredVms::SetPower(absl::string_view id, v1::PowerSta
 }
 
 absl::StatusOr<VmRecord> DesiredVms::Delete(absl::string_view id, const RequestKey& request) {
-  MutexLock lock(mutex_);
-  ASSIGN_OR_RETURN(const bool answered, requests_.WasAnswered(request));
   absl::StatusOr<VmRecord> vm = Find(id);
+  const KeyedLock lock(changing_, vm.ok() ? vm->uuid : Uuid());
+  ASSIGN_OR_RETURN(const bool answered, requests_.WasAnswered(request));
+  if (vm.ok()) vm = Find(vm->uuid.ToString());  // as it is now that nobody else changes it
   if (answered && absl::IsNotFound(vm.status())) {
     return Error(absl::StatusCode::kNotFound, "ALREADY_DELETED", vm.status().message());
   }

@@ -16,6 +16,7 @@
 #include "agent/state/request_log.h"
 #include "agent/state/state_store.h"
 #include "base/clock.h"
+#include "base/keyed_lock.h"
 #include "hvagent/v1/vm.pb.h"
 
 namespace hvagent::reconcile {
@@ -59,7 +60,7 @@ class DesiredVms {
   VmWorker& worker_;
   Reconciler& reconciler_;
   const Clock& clock_;
-  Mutex mutex_;  // makes read-check-write one step
+  KeyedMutex<Uuid> changing_;  // makes read-check-write of one VM one step
 };
 
 }  // namespace hvagent::reconcile

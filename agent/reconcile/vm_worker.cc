@@ -1,5 +1,6 @@
 #include "agent/reconcile/vm_worker.h"
 
+#include <future>
 #include <optional>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "base/status_macros.h"
 #include "domain_xml/domain_xml.h"
 #include "domain_xml/vm_spec.h"
+#include "glog/logging.h"
 
 namespace hvagent::reconcile {
 namespace {
@@ -114,10 +116,18 @@ absl::Status VmWorker::CheckImage(const v1::VmSpec& spec) {
 }
 
 absl::Status VmWorker::PrepareRootDisk(const state::VmRecord& vm) {
-  RETURN_IF_ERROR(CheckImage(vm.spec));
   const block::SnapshotName golden = GoldenSnapshot(vm.spec);
   const block::ImageName disk = RootDisk(vm.uuid);
+  // The check costs a dozen round trips that the boot need not wait for: it goes on beside the
+  // clone, and a clone that should not have been made goes away again.
+  std::future<absl::Status> check = std::async([&] { return CheckImage(vm.spec); });
   const absl::Status cloned = block_.CloneImage(golden, disk);
+  if (absl::Status unfit = check.get(); !unfit.ok()) {
+    const absl::Status removed = cloned.ok() ? block_.RemoveImage(disk) : absl::OkStatus();
+    LOG_IF(WARNING, !removed.ok())
+        << "cannot remove the clone " << disk.ToString() << " of an unfit image: " << removed;
+    return unfit;
+  }
   if (absl::IsAlreadyExists(cloned)) {
     ASSIGN_OR_RETURN(const ImageInfo info, block_.GetImage(disk));
     if (!IsOurs(vm, info)) {

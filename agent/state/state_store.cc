@@ -6,6 +6,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "agent/state/group_commit.h"
 #include "agent/state/sqlite.h"
 #include "agent/state/state_file.h"
 #include "base/error.h"
@@ -159,13 +160,17 @@ absl::Status InsertRequest(Database& database, absl::string_view request_id,
 
 class StateStore::Impl {
  public:
-  explicit Impl(StateFile file) : file_(std::move(file)) {}
+  explicit Impl(StateFile file) : file_(std::move(file)), writes_(mutex, *file_.database) {}
 
   Mutex mutex;
   Database& database() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return *file_.database; }
 
+  // Every write goes through here.
+  absl::Status Write(GroupCommit::Change change) { return writes_.Run(change); }
+
  private:
   const StateFile file_;
+  GroupCommit writes_;
 };
 
 absl::StatusOr<std::unique_ptr<StateStore>> StateStore::Open(const std::string& directory) {
@@ -178,8 +183,7 @@ StateStore::StateStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 StateStore::~StateStore() = default;
 
 absl::Status StateStore::PutVm(const VmRecord& record) {
-  MutexLock lock(impl_->mutex);
-  return InsertVm(impl_->database(), record);
+  return impl_->Write([&](Database& database) { return InsertVm(database, record); });
 }
 
 absl::StatusOr<std::optional<VmRecord>> StateStore::GetVm(const Uuid& uuid) {
@@ -208,16 +212,18 @@ absl::StatusOr<std::vector<Uuid>> StateStore::ListVmUuids() {
 }
 
 absl::Status StateStore::RemoveVm(const Uuid& uuid) {
-  MutexLock lock(impl_->mutex);
-  return RunOnce(impl_->database().Prepare("DELETE FROM vms WHERE uuid = ?1", ToBlob(uuid)));
+  return impl_->Write([&](Database& database) {
+    return RunOnce(database.Prepare("DELETE FROM vms WHERE uuid = ?1", ToBlob(uuid)));
+  });
 }
 
 absl::Status StateStore::PutSecret(const SecretBinding& binding) {
-  MutexLock lock(impl_->mutex);
-  return RunOnce(
-      impl_->database().Prepare("INSERT INTO secrets (entity, uuid, usage) VALUES (?1, ?2, ?3) "
-                                "ON CONFLICT (entity) DO UPDATE SET uuid = ?2, usage = ?3",
-                                binding.entity, ToBlob(binding.uuid), binding.usage));
+  return impl_->Write([&](Database& database) {
+    return RunOnce(
+        database.Prepare("INSERT INTO secrets (entity, uuid, usage) VALUES (?1, ?2, ?3) "
+                         "ON CONFLICT (entity) DO UPDATE SET uuid = ?2, usage = ?3",
+                         binding.entity, ToBlob(binding.uuid), binding.usage));
+  });
 }
 
 absl::StatusOr<std::optional<SecretBinding>> StateStore::GetSecret(absl::string_view entity) {
@@ -235,14 +241,15 @@ absl::StatusOr<std::vector<SecretBinding>> StateStore::ListSecrets() {
 }
 
 absl::Status StateStore::PutOperation(const v1::Operation& operation) {
-  MutexLock lock(impl_->mutex);
-  return RunOnce(impl_->database().Prepare(
-      "INSERT INTO operations (id, state, create_time, update_time, operation) "
-      "VALUES (?1, ?2, ?3, ?4, ?5) "
-      "ON CONFLICT (id) DO UPDATE SET state = ?2, create_time = ?3, update_time = ?4, "
-      "operation = ?5",
-      operation.id(), int64_t{operation.state()}, ToNanos(operation.create_time()),
-      ToNanos(operation.update_time()), Blob{operation.SerializeAsString()}));
+  return impl_->Write([&](Database& database) {
+    return RunOnce(database.Prepare(
+        "INSERT INTO operations (id, state, create_time, update_time, operation) "
+        "VALUES (?1, ?2, ?3, ?4, ?5) "
+        "ON CONFLICT (id) DO UPDATE SET state = ?2, create_time = ?3, update_time = ?4, "
+        "operation = ?5",
+        operation.id(), int64_t{operation.state()}, ToNanos(operation.create_time()),
+        ToNanos(operation.update_time()), Blob{operation.SerializeAsString()}));
+  });
 }
 
 absl::StatusOr<std::optional<v1::Operation>> StateStore::GetOperation(absl::string_view id) {
@@ -274,11 +281,12 @@ absl::StatusOr<std::vector<v1::Operation>> StateStore::ListRunningOperations() {
 }
 
 absl::Status StateStore::PruneOperations(absl::Time cutoff) {
-  MutexLock lock(impl_->mutex);
-  return RunOnce(impl_->database().Prepare(
-      "DELETE FROM operations WHERE state IN (?1, ?2, ?3) AND update_time < ?4",
-      int64_t{v1::Operation::SUCCEEDED}, int64_t{v1::Operation::FAILED},
-      int64_t{v1::Operation::CANCELLED}, absl::ToUnixNanos(cutoff)));
+  return impl_->Write([&](Database& database) {
+    return RunOnce(
+        database.Prepare("DELETE FROM operations WHERE state IN (?1, ?2, ?3) AND update_time < ?4",
+                         int64_t{v1::Operation::SUCCEEDED}, int64_t{v1::Operation::FAILED},
+                         int64_t{v1::Operation::CANCELLED}, absl::ToUnixNanos(cutoff)));
+  });
 }
 
 absl::StatusOr<std::optional<RequestRecord>> StateStore::GetRequest(absl::string_view request_id) {
@@ -290,24 +298,23 @@ absl::StatusOr<std::optional<RequestRecord>> StateStore::GetRequest(absl::string
 
 absl::Status StateStore::PutRequest(absl::string_view request_id, const RequestRecord& record,
                                     absl::Time now) {
-  MutexLock lock(impl_->mutex);
-  return InsertRequest(impl_->database(), request_id, record, now);
+  return impl_->Write(
+      [&](Database& database) { return InsertRequest(database, request_id, record, now); });
 }
 
 absl::Status StateStore::PutVmWithRequest(const VmRecord& vm, absl::string_view request_id,
                                           const RequestRecord& request, absl::Time now) {
-  MutexLock lock(impl_->mutex);
-  Database& database = impl_->database();
-  ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database));
-  RETURN_IF_ERROR(InsertVm(database, vm));
-  RETURN_IF_ERROR(InsertRequest(database, request_id, request, now));
-  return transaction.Commit();
+  return impl_->Write([&](Database& database) -> absl::Status {
+    RETURN_IF_ERROR(InsertVm(database, vm));
+    return InsertRequest(database, request_id, request, now);
+  });
 }
 
 absl::Status StateStore::PruneRequests(absl::Time cutoff) {
-  MutexLock lock(impl_->mutex);
-  return RunOnce(impl_->database().Prepare("DELETE FROM requests WHERE create_time < ?1",
-                                           absl::ToUnixNanos(cutoff)));
+  return impl_->Write([&](Database& database) {
+    return RunOnce(
+        database.Prepare("DELETE FROM requests WHERE create_time < ?1", absl::ToUnixNanos(cutoff)));
+  });
 }
 
 }  // namespace hvagent::state
