@@ -56,10 +56,20 @@ struct BridgeNic {
   friend bool operator==(const BridgeNic&, const BridgeNic&) = default;
 };
 
+// Which key a QEMU that starts from this definition is given. QEMU keeps it until it ends, so this
+// tells which guests still run with an older one.
+struct SecretStamp {
+  std::string entity;             // "client.cinder"
+  std::string fingerprint;        // of the key: secrets/fingerprint.h
+  int64_t generation_unix_s = 0;  // when Ceph made the key, as the key itself says
+  friend bool operator==(const SecretStamp&, const SecretStamp&) = default;
+};
+
 // Our mark in <metadata>, in a namespace of its own. A domain without it is somebody else's.
 struct DomainMark {
-  std::string agent_node;  // the node whose agent defined it
-  int64_t generation = 0;  // of the spec that the definition was made from
+  std::string agent_node;             // the node whose agent defined it
+  int64_t generation = 0;             // of the spec that the definition was made from
+  std::optional<SecretStamp> secret;  // none where the cluster has no cephx
   friend bool operator==(const DomainMark&, const DomainMark&) = default;
 };
 

@@ -14,6 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "secrets/secret_bytes.h"
 
 namespace hvagent::secrets {
@@ -27,6 +28,9 @@ class CephKey {
   };
 
   Type type() const { return type_; }
+  // When Ceph made the key, in whole seconds: the same on every node with no word exchanged, so it
+  // serves as the key's generation.
+  absl::Time create_time() const;
   // What libvirt keeps: header and key, not base64.
   const SecretBytes& value() const { return value_; }
 

@@ -11,6 +11,8 @@
 #ifndef HVAGENT_SECRETS_SECRET_STORE_H_
 #define HVAGENT_SECRETS_SECRET_STORE_H_
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,10 @@ struct SecretRecord {
 
   friend bool operator==(const SecretRecord&, const SecretRecord&) = default;
 };
+
+// "Look at this secret again" (defined, undefined or given a value, by whomever), or with nullopt
+// "look at all of them" (a new connection: ephemeral ones may be gone).
+using SecretListener = std::function<void(std::optional<Uuid>)>;
 
 class SecretStore {
  public:
@@ -54,6 +60,11 @@ class SecretStore {
 
   // Errors: NOT_FOUND (SECRET_NOT_FOUND).
   virtual absl::Status Undefine(const Uuid& uuid) = 0;
+
+  // Sets the one listener, called from a thread of the implementation's; it must not block and
+  // not call back in. nullptr removes it; when that returns, no call is under way. Notices may be
+  // merged, and those from before the first listener come to it as one "look at all".
+  virtual void SetListener(SecretListener listener) = 0;
 };
 
 }  // namespace hvagent::secrets

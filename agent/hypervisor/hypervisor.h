@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/uuid.h"
+#include "secrets/secret_bytes.h"
 
 namespace hvagent::hypervisor {
 
@@ -72,6 +73,11 @@ class Hypervisor {
 
   // Its XML without keys: of the running guest, or of what is defined when it does not run.
   virtual absl::StatusOr<std::string> GetDomainXml(const Uuid& uuid) = 0;
+
+  // The XML of what is defined, complete, to be changed and given back to DefineDomain: with what
+  // GetDomainXml leaves out (passwords of displays), so it goes nowhere else.
+  // Errors: FAILED_PRECONDITION (DOMAIN_TRANSIENT) when it only runs and has no definition.
+  virtual absl::StatusOr<secrets::SecretBytes> GetDefinition(const Uuid& uuid) = 0;
 
   // Defines a domain, validated against libvirt's schema; redefines one with the same UUID and
   // name (a running guest keeps what it runs with). Idempotent.
