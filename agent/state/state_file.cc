@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -28,7 +29,7 @@ constexpr char kNewFileName[] = "state.db.new";
 constexpr int64_t kSmallestPage = 512;
 
 constexpr int32_t kApplicationId = 0x68766167;  // "hvag"; file(1) shows it
-constexpr int32_t kSchemaVersion = 1;
+constexpr int32_t kSchemaVersion = 2;
 
 // Times are nanoseconds since 1970, UUIDs are 16 bytes. What SQL never looks into is kept as a
 // serialized message, so that a new field needs no new schema.
@@ -45,7 +46,15 @@ constexpr char kSchema[] = R"sql(
   CREATE TABLE secrets (
     entity TEXT PRIMARY KEY NOT NULL,
     uuid BLOB NOT NULL,
-    usage TEXT NOT NULL
+    usage TEXT NOT NULL,
+    ephemeral INTEGER NOT NULL DEFAULT 0,
+    private INTEGER NOT NULL DEFAULT 0,
+    ours INTEGER NOT NULL DEFAULT 0,
+    fingerprint TEXT NOT NULL DEFAULT '',
+    generation INTEGER NOT NULL DEFAULT 0,
+    sealed_key BLOB NOT NULL DEFAULT x'',
+    prove_time INTEGER NOT NULL DEFAULT 0,
+    superseded_by TEXT NOT NULL DEFAULT ''
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE operations (
     id TEXT PRIMARY KEY NOT NULL,
@@ -64,6 +73,21 @@ constexpr char kSchema[] = R"sql(
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX requests_by_age ON requests (create_time);
 )sql";
+
+// kUpgrades[v - 1] makes schema v + 1 of schema v.
+constexpr const char* kUpgrades[] = {
+    R"sql(
+  ALTER TABLE secrets ADD COLUMN ephemeral INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE secrets ADD COLUMN private INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE secrets ADD COLUMN ours INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE secrets ADD COLUMN fingerprint TEXT NOT NULL DEFAULT '';
+  ALTER TABLE secrets ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE secrets ADD COLUMN sealed_key BLOB NOT NULL DEFAULT x'';
+  ALTER TABLE secrets ADD COLUMN prove_time INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE secrets ADD COLUMN superseded_by TEXT NOT NULL DEFAULT '';
+)sql",
+};
+static_assert(std::size(kUpgrades) == kSchemaVersion - 1);
 
 absl::Status Unwritable(absl::string_view what, const std::string& path, int error) {
   absl::Status status =
@@ -169,10 +193,22 @@ absl::Status CheckFile(Database& database, const std::string& path) {
                               ", from a newer agent; this one knows ", kSchemaVersion,
                               ": install the newer one again"));
   }
-  if (version < kSchemaVersion) return Corrupt(path, absl::StrCat("has schema ", version));
+  if (version < 1) return Corrupt(path, absl::StrCat("has schema ", version));
   ASSIGN_OR_RETURN(const std::string verdict, database.QueryText("PRAGMA integrity_check(1)"));
   if (verdict != "ok") return Corrupt(path, absl::StrCat("is damaged (", verdict, ")"));
   return absl::OkStatus();
+}
+
+// Brings a database of an older agent to the schema of this one, all or nothing.
+absl::Status Upgrade(Database& database) {
+  ASSIGN_OR_RETURN(int32_t version, QueryNumber(database, "PRAGMA user_version"));
+  if (version == kSchemaVersion) return absl::OkStatus();
+  std::string sql = "BEGIN IMMEDIATE;";
+  for (; version < kSchemaVersion; ++version) absl::StrAppend(&sql, kUpgrades[version - 1]);
+  absl::StrAppend(&sql, "PRAGMA user_version = ", kSchemaVersion, "; COMMIT;");
+  absl::Status status = database.Execute(sql);
+  if (!status.ok() && database.InTransaction()) database.Execute("ROLLBACK").IgnoreError();
+  return status;
 }
 
 absl::StatusOr<std::unique_ptr<Database>> OpenFile(const std::string& path) {
@@ -188,6 +224,7 @@ absl::StatusOr<std::unique_ptr<Database>> OpenFile(const std::string& path) {
   // FULL syncs the log at each commit; NORMAL would lose the last ones in a power cut.
   RETURN_IF_ERROR(database->Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"));
   database->SetCheckpointOnClose(true);
+  RETURN_IF_ERROR(Annotate(Upgrade(*database), absl::StrCat("upgrade ", path)));
   return database;
 }
 

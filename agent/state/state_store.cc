@@ -19,6 +19,9 @@ namespace {
 
 constexpr char kSelectVm[] =
     "SELECT uuid, spec, generation, force_stop, deleting, create_time FROM vms ";
+constexpr char kSelectSecret[] =
+    "SELECT entity, uuid, usage, ephemeral, private, ours, fingerprint, generation, sealed_key, "
+    "prove_time, superseded_by FROM secrets ";
 constexpr char kSelectRequest[] = "SELECT method, body_digest FROM requests ";
 
 Blob ToBlob(const Uuid& uuid) {
@@ -70,12 +73,20 @@ absl::StatusOr<VmRecord> ReadVm(const Statement& row) {
   return vm;
 }
 
-// entity, uuid, usage
+// A row of kSelectSecret.
 absl::StatusOr<SecretBinding> ReadSecret(const Statement& row) {
   SecretBinding binding;
   binding.entity = std::string(row.Bytes(0));
   ASSIGN_OR_RETURN(binding.uuid, ReadUuidAt(row, 1));
   binding.usage = std::string(row.Bytes(2));
+  binding.ephemeral = row.Bool(3);
+  binding.is_private = row.Bool(4);
+  binding.is_ours = row.Bool(5);
+  binding.fingerprint = std::string(row.Bytes(6));
+  binding.generation_unix_s = row.Int(7);
+  binding.sealed_key = std::string(row.Bytes(8));
+  if (row.Int(9) != 0) binding.prove_time = absl::FromUnixNanos(row.Int(9));
+  binding.superseded_by = std::string(row.Bytes(10));
   return binding;
 }
 
@@ -219,25 +230,34 @@ absl::Status StateStore::RemoveVm(const Uuid& uuid) {
 
 absl::Status StateStore::PutSecret(const SecretBinding& binding) {
   return impl_->Write([&](Database& database) {
-    return RunOnce(
-        database.Prepare("INSERT INTO secrets (entity, uuid, usage) VALUES (?1, ?2, ?3) "
-                         "ON CONFLICT (entity) DO UPDATE SET uuid = ?2, usage = ?3",
-                         binding.entity, ToBlob(binding.uuid), binding.usage));
+    return RunOnce(database.Prepare(
+        "INSERT OR REPLACE INTO secrets (entity, uuid, usage, ephemeral, private, ours, "
+        "fingerprint, generation, sealed_key, prove_time, superseded_by) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        binding.entity, ToBlob(binding.uuid), binding.usage, binding.ephemeral, binding.is_private,
+        binding.is_ours, binding.fingerprint, binding.generation_unix_s, Blob{binding.sealed_key},
+        binding.prove_time == absl::InfinitePast() ? 0 : absl::ToUnixNanos(binding.prove_time),
+        binding.superseded_by));
   });
 }
 
 absl::StatusOr<std::optional<SecretBinding>> StateStore::GetSecret(absl::string_view entity) {
   MutexLock lock(impl_->mutex);
-  return ReadOne(impl_->database().Prepare(
-                     "SELECT entity, uuid, usage FROM secrets WHERE entity = ?1", entity),
-                 &ReadSecret);
+  return ReadOne(
+      impl_->database().Prepare(absl::StrCat(kSelectSecret, "WHERE entity = ?1"), entity),
+      &ReadSecret);
 }
 
 absl::StatusOr<std::vector<SecretBinding>> StateStore::ListSecrets() {
   MutexLock lock(impl_->mutex);
-  return ReadAll(
-      impl_->database().Prepare("SELECT entity, uuid, usage FROM secrets ORDER BY entity"),
-      &ReadSecret);
+  return ReadAll(impl_->database().Prepare(absl::StrCat(kSelectSecret, "ORDER BY entity")),
+                 &ReadSecret);
+}
+
+absl::Status StateStore::RemoveSecret(absl::string_view entity) {
+  return impl_->Write([&](Database& database) {
+    return RunOnce(database.Prepare("DELETE FROM secrets WHERE entity = ?1", entity));
+  });
 }
 
 absl::Status StateStore::PutOperation(const v1::Operation& operation) {

@@ -35,11 +35,29 @@ struct VmRecord {
   absl::Time create_time;
 };
 
-// The secret that this node keeps for an entity. Never the key.
+// The secret that this node keeps for an entity.
 struct SecretBinding {
   std::string entity;
   Uuid uuid;
   std::string usage;
+  // As libvirt's record shall be made.
+  bool ephemeral = false;
+  bool is_private = false;
+  // Whether libvirt's record is ours to remove: made here, or adopted at an operator's word.
+  bool is_ours = false;
+  // Of the key that was proved last (secrets/fingerprint.h), and when Ceph made it. Empty and 0
+  // when this node was never given the key.
+  std::string fingerprint;
+  int64_t generation_unix_s = 0;
+  // The key, to set it again without asking anybody (secrets/sealer.h; its context is the entity).
+  // Empty: not known.
+  std::string sealed_key;
+  // When a connection with it was last made from this node. InfinitePast: never.
+  absl::Time prove_time = absl::InfinitePast();
+  // The entity that guests start as instead of this one; empty: none.
+  std::string superseded_by;
+
+  friend bool operator==(const SecretBinding&, const SecretBinding&) = default;
 };
 
 // What a request id was used for: the same again has no second effect, another body is refused.
@@ -75,9 +93,12 @@ class StateStore {
   absl::Status RemoveVm(const Uuid& uuid);
 
   // --- Secrets ---
+  // Inserts or replaces by entity.
   absl::Status PutSecret(const SecretBinding& binding);
   absl::StatusOr<std::optional<SecretBinding>> GetSecret(absl::string_view entity);
   absl::StatusOr<std::vector<SecretBinding>> ListSecrets();
+  // Idempotent.
+  absl::Status RemoveSecret(absl::string_view entity);
 
   // --- Operations ---
   // Inserts or replaces by id.

@@ -116,7 +116,8 @@ TEST_F(StateDiskTest, EveryAcknowledgedWriteWasSynced) {
       [&] { return store().PutVm(MakeVm(2)); },
       [&] { return store().RemoveVm(MakeVm(2).uuid); },
       [&] {
-        return store().PutSecret({"client.cinder", MakeVm(1).uuid, "usage"});
+        return store().PutSecret(
+            {.entity = "client.cinder", .uuid = MakeVm(1).uuid, .usage = "usage"});
       },
       [&] { return store().PutOperation(operation); },
       [&] { return store().PutRequest("1", kRequest, now); },

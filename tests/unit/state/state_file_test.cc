@@ -104,6 +104,29 @@ TEST(StateFileTest, RefusesTheSchemaOfANewerAgent) {
   EXPECT_EQ(directory.Read("state.db"), before);
 }
 
+// The tables of schema 1 that changed since.
+TEST(StateFileTest, TakesOverTheStateOfAnOlderAgent) {
+  const StateDirectory directory;
+  Fill(directory);
+  RunSql(directory.file("state.db"),
+         "DROP TABLE secrets;"
+         "CREATE TABLE secrets (entity TEXT PRIMARY KEY NOT NULL, uuid BLOB NOT NULL, "
+         "usage TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+         "INSERT INTO secrets VALUES ('client.cinder', "
+         "x'4810c760dc424e5f9d417346db7d7da2', 'client.cinder secret');"
+         "PRAGMA user_version = 1");
+  for (int opened = 0; opened < 2; ++opened) {
+    const auto store = directory.Open();
+    EXPECT_EQ(store->ListVmUuids()->size(), size_t{kVms});
+    const auto secrets = store->ListSecrets();
+    ASSERT_TRUE(secrets.ok()) << secrets.status();
+    EXPECT_THAT(*secrets, ElementsAre(SecretBinding{
+                              .entity = "client.cinder",
+                              .uuid = *Uuid::Parse("4810c760-dc42-4e5f-9d41-7346db7d7da2"),
+                              .usage = "client.cinder secret"}));
+  }
+}
+
 TEST(StateFileTest, RefusesADirectoryWithoutAParent) {
   const auto store = StateStore::Open("/nonexistent/hypervisor-agent");
   EXPECT_EQ(store.status().code(), absl::StatusCode::kUnavailable);

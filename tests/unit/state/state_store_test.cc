@@ -133,8 +133,18 @@ TEST_F(StateStoreTest, ListsVmsByUuidPageByPage) {
 }
 
 TEST_F(StateStoreTest, KeepsOneSecretForEachEntity) {
-  const SecretBinding cinder = {"client.cinder", MakeVm(1).uuid, "client.cinder secret"};
-  SecretBinding glance = {"client.glance", MakeVm(2).uuid, "old"};
+  const SecretBinding cinder = {.entity = "client.cinder",
+                                .uuid = MakeVm(1).uuid,
+                                .usage = "client.cinder secret",
+                                .ephemeral = true,
+                                .is_private = true,
+                                .is_ours = true,
+                                .fingerprint = "0123456789abcdef",
+                                .generation_unix_s = 1'700'000'000,
+                                .sealed_key = std::string("\0sealed\xff", 8),
+                                .prove_time = absl::FromUnixSeconds(1'700'000'001),
+                                .superseded_by = "client.vm"};
+  SecretBinding glance = {.entity = "client.glance", .uuid = MakeVm(2).uuid, .usage = "old"};
   ASSERT_TRUE(store().PutSecret(glance).ok());
   ASSERT_TRUE(store().PutSecret(cinder).ok());
   glance.usage = "new";
@@ -143,14 +153,12 @@ TEST_F(StateStoreTest, KeepsOneSecretForEachEntity) {
   EXPECT_EQ(store().GetSecret("client.admin").value(), std::nullopt);
   const auto found = store().GetSecret("client.glance");
   ASSERT_TRUE(found.ok() && found->has_value());
-  EXPECT_EQ((*found)->uuid, glance.uuid);
-  EXPECT_EQ((*found)->usage, "new");
+  EXPECT_EQ(**found, glance);
+  EXPECT_THAT(store().ListSecrets().value(), ElementsAre(cinder, glance));
 
-  const auto all = store().ListSecrets();
-  ASSERT_TRUE(all.ok());
-  ASSERT_EQ(all->size(), 2u);
-  EXPECT_EQ((*all)[0].entity, "client.cinder");
-  EXPECT_EQ((*all)[1].entity, "client.glance");
+  EXPECT_TRUE(store().RemoveSecret("client.glance").ok());
+  EXPECT_TRUE(store().RemoveSecret("client.glance").ok());
+  EXPECT_THAT(store().ListSecrets().value(), ElementsAre(cinder));
 }
 
 TEST_F(StateStoreTest, ListsOperationsNewestFirstPageByPage) {
