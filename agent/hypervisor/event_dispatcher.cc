@@ -6,7 +6,8 @@
 
 namespace hvagent::hypervisor {
 
-EventDispatcher::EventDispatcher() : thread_([this] { Run(); }) {}
+EventDispatcher::EventDispatcher(const std::string& thread_name)
+    : thread_([this, thread_name] { Run(thread_name); }) {}
 
 EventDispatcher::~EventDispatcher() {
   {
@@ -17,18 +18,18 @@ EventDispatcher::~EventDispatcher() {
   thread_.join();
 }
 
-void EventDispatcher::Post(std::optional<Uuid> domain) {
+void EventDispatcher::Post(std::optional<Uuid> uuid) {
   MutexLock lock(mutex_);
-  if (!domain.has_value() || !listener_) {
+  if (!uuid.has_value() || !listener_) {
     look_at_all_ = true;
-    domains_.clear();
+    uuids_.clear();
   } else if (!look_at_all_) {
-    domains_.insert(*domain);
+    uuids_.insert(*uuid);
   }
   changed_.SignalAll();
 }
 
-void EventDispatcher::SetListener(DomainListener listener) {
+void EventDispatcher::SetListener(Listener listener) {
   MutexLock lock(mutex_);
   listener_.swap(listener);
   changed_.SignalAll();
@@ -37,25 +38,25 @@ void EventDispatcher::SetListener(DomainListener listener) {
   while (calling_ && calls_ == current) changed_.Wait(mutex_);
 }
 
-bool EventDispatcher::HasNotice() const { return look_at_all_ || !domains_.empty(); }
+bool EventDispatcher::HasNotice() const { return look_at_all_ || !uuids_.empty(); }
 
 std::optional<Uuid> EventDispatcher::TakeNotice() {
   if (look_at_all_) {
     look_at_all_ = false;
     return std::nullopt;
   }
-  return domains_.extract(domains_.begin()).value();
+  return uuids_.extract(uuids_.begin()).value();
 }
 
-void EventDispatcher::Run() {
-  pthread_setname_np(pthread_self(), "domain-events");
+void EventDispatcher::Run(const std::string& thread_name) {
+  pthread_setname_np(pthread_self(), thread_name.c_str());
   mutex_.Lock();
   while (true) {
     while (!stopping_ && !(listener_ && HasNotice())) changed_.Wait(mutex_);
     if (stopping_) break;
     const std::optional<Uuid> notice = TakeNotice();
     // A copy, since SetListener may replace the original meanwhile.
-    DomainListener listener = listener_;
+    Listener listener = listener_;
     calling_ = true;
     ++calls_;
     mutex_.Unlock();

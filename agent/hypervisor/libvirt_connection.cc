@@ -71,7 +71,8 @@ struct LibvirtConnection::State {
   }
 
   const LibvirtOptions options;
-  EventDispatcher events;
+  EventDispatcher domain_events{"domain-events"};
+  EventDispatcher secret_events{"secret-events"};
 
   Mutex mutex;
   CondVar changed;
@@ -121,7 +122,8 @@ struct LibvirtConnection::State {
     session_number = number;
     health = absl::OkStatus();
     changed.SignalAll();
-    events.Post(std::nullopt);
+    domain_events.Post(std::nullopt);
+    secret_events.Post(std::nullopt);
   }
 
   // Blocks while a session is open, and releases those that were given up. Returns whether
@@ -157,7 +159,8 @@ LibvirtConnection::LibvirtConnection(LibvirtOptions options)
 }
 
 LibvirtConnection::~LibvirtConnection() {
-  SetListener(nullptr);
+  SetDomainListener(nullptr);
+  SetSecretListener(nullptr);
   const absl::Duration deadline = SystemClock().Monotonic() + kCloseTimeout;
   MutexLock lock(state_->mutex);
   state_->stopping = true;
@@ -187,8 +190,12 @@ absl::StatusOr<HostInfo> LibvirtConnection::Host() const {
   return state_->session->host();
 }
 
-void LibvirtConnection::SetListener(DomainListener listener) {
-  state_->events.SetListener(std::move(listener));
+void LibvirtConnection::SetDomainListener(DomainListener listener) {
+  state_->domain_events.SetListener(std::move(listener));
+}
+
+void LibvirtConnection::SetSecretListener(secrets::SecretListener listener) {
+  state_->secret_events.SetListener(std::move(listener));
 }
 
 absl::Status LibvirtConnection::WaitUntilConnected(absl::Duration timeout) {
@@ -217,7 +224,8 @@ void LibvirtConnection::KeepConnected(const std::shared_ptr<State>& state) {
     connected_at = SystemClock().Monotonic();
     auto session = LibvirtSession::Open(
         options.uri, options.keepalive_interval, options.keepalive_count,
-        {.domain_changed = [state](const Uuid& uuid) { state->events.Post(uuid); },
+        {.domain_changed = [state](const Uuid& uuid) { state->domain_events.Post(uuid); },
+         .secret_changed = [state](const Uuid& uuid) { state->secret_events.Post(uuid); },
          .closed = [state, number](absl::string_view why) { state->Lose(number, why); }});
     state->Publish(number, std::move(session));
   }

@@ -21,6 +21,7 @@
 #include "absl/time/time.h"
 #include "agent/hypervisor/call_pool.h"
 #include "agent/hypervisor/hypervisor.h"
+#include "secrets/secret_store.h"
 
 namespace hvagent::hypervisor {
 
@@ -47,9 +48,10 @@ class LibvirtConnection {
   LibvirtConnection(const LibvirtConnection&) = delete;
   LibvirtConnection& operator=(const LibvirtConnection&) = delete;
 
-  // As Hypervisor's.
+  // As Hypervisor's, and SecretStore's.
   absl::Status Health() const;
-  void SetListener(DomainListener listener);
+  void SetDomainListener(DomainListener listener);
+  void SetSecretListener(secrets::SecretListener listener);
 
   // The host, as it was when this connection was made: libvirt is restarted when what it could say
   // of its host changes, and asking takes it 10 ms. Errors: Health's; the driver's, if it has none.

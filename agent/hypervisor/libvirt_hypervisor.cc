@@ -3,6 +3,8 @@
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 
+#include <cstring>
+#include <memory>
 #include <optional>
 #include <set>
 #include <utility>
@@ -16,6 +18,8 @@
 
 namespace hvagent::hypervisor {
 namespace {
+
+using secrets::SecretBytes;
 
 Uuid UuidOf(virDomainPtr domain) {
   Uuid::Bytes uuid{};
@@ -105,6 +109,29 @@ absl::StatusOr<std::vector<DomainInfo>> List(virConnectPtr connection) {
                        .persistent = !transient_uuids.contains(uuid)});
   }
   return domains;
+}
+
+absl::StatusOr<SecretBytes> ReadDefinition(virConnectPtr connection, const Uuid& uuid) {
+  ASSIGN_OR_RETURN(const VirDomain domain,
+                   Find(connection, uuid, "cannot get the definition of domain"));
+  const std::string name = virDomainGetName(domain.get());
+  const int persistent = virDomainIsPersistent(domain.get());
+  if (persistent < 0) return LibvirtError(absl::StrCat("cannot look at domain ", name));
+  if (persistent == 0) {
+    return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_TRANSIENT",
+                 absl::StrCat("domain ", name, " runs and has no definition"));
+  }
+  const VirString xml(
+      virDomainGetXMLDesc(domain.get(), VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE));
+  if (xml == nullptr) return LibvirtError(absl::StrCat("cannot get the definition of ", name));
+  SecretBytes definition(xml.get());
+  explicit_bzero(xml.get(), definition.size());
+  return definition;
+}
+
+void WipeAndDelete(std::string* text) {
+  secrets::WipeString(*text);
+  delete text;
 }
 
 // Whether the name or the UUID in `xml` belongs to a domain that has not both.
@@ -260,10 +287,17 @@ absl::StatusOr<std::string> LibvirtHypervisor::GetDomainXml(const Uuid& uuid) {
       });
 }
 
+absl::StatusOr<SecretBytes> LibvirtHypervisor::GetDefinition(const Uuid& uuid) {
+  return connection_->Call(
+      absl::StrCat("cannot get the definition of domain ", uuid.ToString()),
+      [uuid](virConnectPtr connection) { return ReadDefinition(connection, uuid); });
+}
+
 absl::Status LibvirtHypervisor::DefineDomain(absl::string_view xml) {
+  std::shared_ptr<const std::string> copy(new std::string(xml), WipeAndDelete);
   return connection_->Call(
       "cannot define the domain",
-      [xml = std::string(xml)](virConnectPtr connection) { return Define(connection, xml); });
+      [copy = std::move(copy)](virConnectPtr connection) { return Define(connection, *copy); });
 }
 
 absl::Status LibvirtHypervisor::StartDomain(const Uuid& uuid) {
@@ -293,7 +327,7 @@ absl::Status LibvirtHypervisor::UndefineDomain(const Uuid& uuid) {
 }
 
 void LibvirtHypervisor::SetListener(DomainListener listener) {
-  connection_->SetListener(std::move(listener));
+  connection_->SetDomainListener(std::move(listener));
 }
 
 }  // namespace hvagent::hypervisor

@@ -2,6 +2,9 @@
 //
 // It looks before it acts and again after a failure: what state a domain is in is never concluded
 // from an error code, which differs between drivers.
+//
+// A definition may hold passwords: every copy of ours is wiped, those inside libvirt's client
+// library are not in our hands.
 #ifndef HVAGENT_AGENT_HYPERVISOR_LIBVIRT_HYPERVISOR_H_
 #define HVAGENT_AGENT_HYPERVISOR_LIBVIRT_HYPERVISOR_H_
 
@@ -15,7 +18,7 @@ namespace hvagent::hypervisor {
 
 class LibvirtHypervisor final : public Hypervisor {
  public:
-  // `connection` outlives this, and its one listener is this one's.
+  // `connection` outlives this, and its one listener for domains is this one's.
   explicit LibvirtHypervisor(LibvirtConnection* connection) : connection_(connection) {}
 
   absl::Status Health() const override;
@@ -24,6 +27,7 @@ class LibvirtHypervisor final : public Hypervisor {
   absl::StatusOr<DomainInfo> GetDomain(const Uuid& uuid) override;
   absl::StatusOr<DomainInfo> GetDomainByName(absl::string_view name) override;
   absl::StatusOr<std::string> GetDomainXml(const Uuid& uuid) override;
+  absl::StatusOr<secrets::SecretBytes> GetDefinition(const Uuid& uuid) override;
   absl::Status DefineDomain(absl::string_view xml) override;
   absl::Status StartDomain(const Uuid& uuid) override;
   absl::Status ShutdownDomain(const Uuid& uuid) override;

@@ -218,4 +218,8 @@ absl::Status LibvirtSecretStore::Undefine(const Uuid& uuid) {
   });
 }
 
+void LibvirtSecretStore::SetListener(secrets::SecretListener listener) {
+  connection_->SetSecretListener(std::move(listener));
+}
+
 }  // namespace hvagent::hypervisor

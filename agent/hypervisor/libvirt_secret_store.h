@@ -14,7 +14,7 @@ namespace hvagent::hypervisor {
 
 class LibvirtSecretStore final : public secrets::SecretStore {
  public:
-  // `connection` outlives this.
+  // `connection` outlives this, and its one listener for secrets is this one's.
   explicit LibvirtSecretStore(LibvirtConnection* connection) : connection_(connection) {}
 
   absl::StatusOr<std::vector<secrets::SecretRecord>> List() override;
@@ -22,6 +22,7 @@ class LibvirtSecretStore final : public secrets::SecretStore {
   absl::Status SetValue(const Uuid& uuid, const secrets::SecretBytes& value) override;
   absl::StatusOr<secrets::SecretBytes> GetValue(const Uuid& uuid) override;
   absl::Status Undefine(const Uuid& uuid) override;
+  void SetListener(secrets::SecretListener listener) override;
 
  private:
   LibvirtConnection* const connection_;

@@ -22,7 +22,7 @@ using CallbacksRef = std::shared_ptr<const Callbacks>;
 
 void FreeRef(void* opaque) noexcept { delete static_cast<CallbacksRef*>(opaque); }
 
-void Notify(virDomainPtr domain, void* opaque) {
+void NotifyDomain(virDomainPtr domain, void* opaque) {
   Uuid::Bytes uuid;
   if (virDomainGetUUID(domain, uuid.data()) != 0) return;
   (*static_cast<CallbacksRef*>(opaque))->domain_changed(Uuid(uuid));
@@ -30,21 +30,36 @@ void Notify(virDomainPtr domain, void* opaque) {
 
 void OnLifecycle(virConnectPtr /*connection*/, virDomainPtr domain, int /*event*/, int /*detail*/,
                  void* opaque) noexcept {
-  Notify(domain, opaque);
+  NotifyDomain(domain, opaque);
 }
 
 void OnReboot(virConnectPtr /*connection*/, virDomainPtr domain, void* opaque) noexcept {
-  Notify(domain, opaque);
+  NotifyDomain(domain, opaque);
 }
 
 void OnIoError(virConnectPtr /*connection*/, virDomainPtr domain, const char* /*source*/,
                const char* /*device*/, int /*action*/, void* opaque) noexcept {
-  Notify(domain, opaque);
+  NotifyDomain(domain, opaque);
 }
 
 void OnDeviceChange(virConnectPtr /*connection*/, virDomainPtr domain, const char* /*device*/,
                     void* opaque) noexcept {
-  Notify(domain, opaque);
+  NotifyDomain(domain, opaque);
+}
+
+void NotifySecret(virSecretPtr secret, void* opaque) {
+  Uuid::Bytes uuid;
+  if (virSecretGetUUID(secret, uuid.data()) != 0) return;
+  (*static_cast<CallbacksRef*>(opaque))->secret_changed(Uuid(uuid));
+}
+
+void OnSecretLifecycle(virConnectPtr /*connection*/, virSecretPtr secret, int /*event*/,
+                       int /*detail*/, void* opaque) noexcept {
+  NotifySecret(secret, opaque);
+}
+
+void OnSecretValueChange(virConnectPtr /*connection*/, virSecretPtr secret, void* opaque) noexcept {
+  NotifySecret(secret, opaque);
 }
 
 void OnClosed(virConnectPtr /*connection*/, int reason, void* opaque) noexcept {
@@ -57,16 +72,30 @@ void OnClosed(virConnectPtr /*connection*/, int reason, void* opaque) noexcept {
 
 // libvirt takes each kind of event's callback as one general type. Through void (*)(), since that
 // is the conversion between function types that compilers let pass.
-template <typename Callback>
-virConnectDomainEventGenericCallback Generic(Callback* callback) {
-  return reinterpret_cast<virConnectDomainEventGenericCallback>(
-      reinterpret_cast<void (*)()>(callback));
+template <typename General, typename Callback>
+General Generalise(Callback* callback) {
+  return reinterpret_cast<General>(reinterpret_cast<void (*)()>(callback));
 }
 
-// Drivers lack what makes no sense for them: one in this process has no keepalives, and one of
-// secrets no domains.
+// Drivers lack what makes no sense for them: one in this process has no keepalives, one of
+// secrets no domains, and a test driver no secrets.
 bool IsUnsupported(const absl::Status& status) {
   return RawCode(status, "libvirt") == VIR_ERR_NO_SUPPORT;
+}
+
+// Registers one callback, whose id goes to `ids`; a driver without such events is left alone.
+template <typename Register>
+absl::Status Watch(const CallbacksRef& callbacks, absl::string_view what, std::vector<int>& ids,
+                   Register register_with) {
+  auto* ref = new CallbacksRef(callbacks);
+  const int id = register_with(ref);
+  if (id >= 0) {
+    ids.push_back(id);
+    return absl::OkStatus();
+  }
+  absl::Status status = LibvirtError(what);
+  FreeRef(ref);
+  return IsUnsupported(status) ? absl::OkStatus() : status;
 }
 
 }  // namespace
@@ -93,6 +122,7 @@ absl::StatusOr<std::unique_ptr<LibvirtSession>> LibvirtSession::Open(
                    session->SetKeepAlive(keepalive_interval, keepalive_count));
   if (has_daemon) RETURN_IF_ERROR(session->WatchConnection(shared));
   RETURN_IF_ERROR(session->WatchDomains(shared));
+  RETURN_IF_ERROR(session->WatchSecrets(shared));
   session->host_ = DescribeHost(session->connection());
   return session;
 }
@@ -117,31 +147,44 @@ absl::Status LibvirtSession::WatchConnection(const CallbacksRef& callbacks) {
 }
 
 absl::Status LibvirtSession::WatchDomains(const CallbacksRef& callbacks) {
-  const std::pair<int, virConnectDomainEventGenericCallback> kEvents[] = {
-      {VIR_DOMAIN_EVENT_ID_LIFECYCLE, Generic(OnLifecycle)},
-      {VIR_DOMAIN_EVENT_ID_REBOOT, Generic(OnReboot)},
-      {VIR_DOMAIN_EVENT_ID_IO_ERROR, Generic(OnIoError)},
-      {VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, Generic(OnDeviceChange)},
-      {VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, Generic(OnDeviceChange)},
+  using General = virConnectDomainEventGenericCallback;
+  const std::pair<int, General> kEvents[] = {
+      {VIR_DOMAIN_EVENT_ID_LIFECYCLE, Generalise<General>(OnLifecycle)},
+      {VIR_DOMAIN_EVENT_ID_REBOOT, Generalise<General>(OnReboot)},
+      {VIR_DOMAIN_EVENT_ID_IO_ERROR, Generalise<General>(OnIoError)},
+      {VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, Generalise<General>(OnDeviceChange)},
+      {VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, Generalise<General>(OnDeviceChange)},
   };
-  for (const auto& [event, callback] : kEvents) {
-    auto* ref = new CallbacksRef(callbacks);
-    const int id =
-        virConnectDomainEventRegisterAny(connection_.get(), nullptr, event, callback, ref, FreeRef);
-    if (id >= 0) {
-      event_callbacks_.push_back(id);
-      continue;
-    }
-    absl::Status status = LibvirtError("cannot watch libvirt's domains");
-    FreeRef(ref);
-    if (!IsUnsupported(status)) return status;
+  for (const auto& event : kEvents) {
+    RETURN_IF_ERROR(
+        Watch(callbacks, "cannot watch libvirt's domains", domain_callbacks_, [&](void* ref) {
+          return virConnectDomainEventRegisterAny(connection_.get(), nullptr, event.first,
+                                                  event.second, ref, FreeRef);
+        }));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LibvirtSession::WatchSecrets(const CallbacksRef& callbacks) {
+  using General = virConnectSecretEventGenericCallback;
+  const std::pair<int, General> kEvents[] = {
+      {VIR_SECRET_EVENT_ID_LIFECYCLE, Generalise<General>(OnSecretLifecycle)},
+      {VIR_SECRET_EVENT_ID_VALUE_CHANGED, Generalise<General>(OnSecretValueChange)},
+  };
+  for (const auto& event : kEvents) {
+    RETURN_IF_ERROR(
+        Watch(callbacks, "cannot watch libvirt's secrets", secret_callbacks_, [&](void* ref) {
+          return virConnectSecretEventRegisterAny(connection_.get(), nullptr, event.first,
+                                                  event.second, ref, FreeRef);
+        }));
   }
   return absl::OkStatus();
 }
 
 LibvirtSession::~LibvirtSession() {
   // Each registered callback holds a reference to the connection, which would keep it open.
-  for (const int id : event_callbacks_) virConnectDomainEventDeregisterAny(connection_.get(), id);
+  for (const int id : domain_callbacks_) virConnectDomainEventDeregisterAny(connection_.get(), id);
+  for (const int id : secret_callbacks_) virConnectSecretEventDeregisterAny(connection_.get(), id);
   if (close_callback_registered_) virConnectUnregisterCloseCallback(connection_.get(), OnClosed);
 }
 

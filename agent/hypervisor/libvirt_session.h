@@ -28,6 +28,8 @@ class LibvirtSession {
   struct Callbacks {
     // Something about this domain is different now.
     std::function<void(const Uuid&)> domain_changed;
+    // This secret, of any usage, was defined, undefined or given a value.
+    std::function<void(const Uuid&)> secret_changed;
     // The connection ended by itself.
     std::function<void(absl::string_view reason)> closed;
   };
@@ -60,10 +62,12 @@ class LibvirtSession {
   absl::StatusOr<bool> SetKeepAlive(absl::Duration interval, unsigned int count);
   absl::Status WatchConnection(const std::shared_ptr<const Callbacks>& callbacks);
   absl::Status WatchDomains(const std::shared_ptr<const Callbacks>& callbacks);
+  absl::Status WatchSecrets(const std::shared_ptr<const Callbacks>& callbacks);
 
   VirConnect connection_;
   absl::StatusOr<HostInfo> host_;
-  std::vector<int> event_callbacks_;
+  std::vector<int> domain_callbacks_;
+  std::vector<int> secret_callbacks_;
   bool close_callback_registered_ = false;
 };
 

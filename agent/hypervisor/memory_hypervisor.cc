@@ -21,6 +21,11 @@ absl::Status NameTaken(const DomainInfo& owner) {
                             "; choose another name and UUID, or remove that domain"));
 }
 
+absl::Status Transient(const DomainInfo& domain) {
+  return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_TRANSIENT",
+               absl::StrCat("domain ", domain.name, " runs and has no definition"));
+}
+
 }  // namespace
 
 MemoryHypervisor::MemoryHypervisor(HostInfo host, MemoryFaults* faults,
@@ -70,6 +75,15 @@ absl::StatusOr<std::string> MemoryHypervisor::GetDomainXml(const Uuid& uuid) {
     MutexLock lock(mutex_);
     ASSIGN_OR_RETURN(const auto domain, Find(uuid));
     return domain->second.IsActive() ? domain->second.live_xml : domain->second.xml;
+  });
+}
+
+absl::StatusOr<secrets::SecretBytes> MemoryHypervisor::GetDefinition(const Uuid& uuid) {
+  return faults_->Run([&]() -> absl::StatusOr<secrets::SecretBytes> {
+    MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(const auto domain, Find(uuid));
+    if (!domain->second.info.persistent) return Transient(domain->second.info);
+    return secrets::SecretBytes(domain->second.xml);
   });
 }
 

@@ -41,6 +41,7 @@ class MemoryHypervisor final : public Hypervisor {
   absl::StatusOr<DomainInfo> GetDomain(const Uuid& uuid) override;
   absl::StatusOr<DomainInfo> GetDomainByName(absl::string_view name) override;
   absl::StatusOr<std::string> GetDomainXml(const Uuid& uuid) override;
+  absl::StatusOr<secrets::SecretBytes> GetDefinition(const Uuid& uuid) override;
   absl::Status DefineDomain(absl::string_view xml) override;
   absl::Status StartDomain(const Uuid& uuid) override;
   absl::Status ShutdownDomain(const Uuid& uuid) override;
@@ -81,7 +82,7 @@ class MemoryHypervisor final : public Hypervisor {
   const HostInfo host_;
   MemoryFaults* const faults_;
   const MemorySecretStore* const secrets_;
-  EventDispatcher events_;
+  EventDispatcher events_{"domain-events"};
   Mutex mutex_;
   DiskOpener disk_opener_ ABSL_GUARDED_BY(mutex_);
   Domains domains_ ABSL_GUARDED_BY(mutex_);

@@ -1,5 +1,8 @@
 #include "agent/hypervisor/memory_secret_store.h"
 
+#include <optional>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 
@@ -56,6 +59,7 @@ absl::Status MemorySecretStore::DefineRecord(const SecretRecord& record) {
     }
   }
   secrets_[record.uuid].record = record;
+  events_.Post(record.uuid);
   return absl::OkStatus();
 }
 
@@ -69,6 +73,7 @@ absl::Status MemorySecretStore::SetValue(const Uuid& uuid, const SecretBytes& va
           absl::StrCat("the value of secret ", uuid.ToString(), " must not be empty"));
     }
     found->second.value = value.Clone();
+    events_.Post(uuid);
     return absl::OkStatus();
   });
 }
@@ -88,10 +93,16 @@ absl::StatusOr<SecretBytes> MemorySecretStore::GetValue(const Uuid& uuid) {
 }
 
 absl::Status MemorySecretStore::Undefine(const Uuid& uuid) {
-  return faults_->Run([&] {
+  return faults_->Run([&]() -> absl::Status {
     MutexLock lock(mutex_);
-    return secrets_.erase(uuid) == 1 ? absl::OkStatus() : NotFound(uuid);
+    if (secrets_.erase(uuid) == 0) return NotFound(uuid);
+    events_.Post(uuid);
+    return absl::OkStatus();
   });
+}
+
+void MemorySecretStore::SetListener(secrets::SecretListener listener) {
+  events_.SetListener(std::move(listener));
 }
 
 absl::Status MemorySecretStore::CheckUsable(const Uuid& uuid) const {
@@ -104,6 +115,7 @@ absl::Status MemorySecretStore::CheckUsable(const Uuid& uuid) const {
 void MemorySecretStore::LoseEphemeral() {
   MutexLock lock(mutex_);
   std::erase_if(secrets_, [](const auto& entry) { return entry.second.record.ephemeral; });
+  events_.Post(std::nullopt);
 }
 
 }  // namespace hvagent::hypervisor

@@ -8,6 +8,7 @@
 #include <map>
 #include <vector>
 
+#include "agent/hypervisor/event_dispatcher.h"
 #include "agent/hypervisor/memory_faults.h"
 #include "base/mutex.h"
 #include "secrets/secret_store.h"
@@ -24,13 +25,14 @@ class MemorySecretStore final : public secrets::SecretStore {
   absl::Status SetValue(const Uuid& uuid, const secrets::SecretBytes& value) override;
   absl::StatusOr<secrets::SecretBytes> GetValue(const Uuid& uuid) override;
   absl::Status Undefine(const Uuid& uuid) override;
+  void SetListener(secrets::SecretListener listener) override;
 
   // What QEMU's start asks libvirt for: OK when the secret is there and has a value, private or
   // not. Not a call across the seam.
   // Errors: NOT_FOUND (SECRET_NOT_FOUND, SECRET_HAS_NO_VALUE).
   absl::Status CheckUsable(const Uuid& uuid) const;
 
-  // A restart of libvirtd: ephemeral secrets are gone.
+  // A restart of libvirtd: ephemeral secrets are gone, and all are to be looked at.
   void LoseEphemeral();
 
  private:
@@ -42,6 +44,7 @@ class MemorySecretStore final : public secrets::SecretStore {
   absl::Status DefineRecord(const secrets::SecretRecord& record);
 
   MemoryFaults* const faults_;
+  EventDispatcher events_{"secret-events"};
   mutable Mutex mutex_;
   std::map<Uuid, Secret> secrets_ ABSL_GUARDED_BY(mutex_);
 };

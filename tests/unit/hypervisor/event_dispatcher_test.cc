@@ -19,7 +19,7 @@ using Notice = std::optional<Uuid>;
 // Hears, but hangs in its first call until it is let go.
 class SlowListener {
  public:
-  DomainListener Listener() {
+  EventDispatcher::Listener Listener() {
     return [this](Notice notice) {
       MutexLock lock(mutex_);
       heard_.push_back(notice);
@@ -46,10 +46,10 @@ class SlowListener {
   std::vector<Notice> heard_ ABSL_GUARDED_BY(mutex_);
 };
 
-TEST(EventDispatcherTest, NamesDomainOnceHoweverOftenItChanged) {
+TEST(EventDispatcherTest, NamesAnObjectOnceHoweverOftenItChanged) {
   const Uuid first = Uuid::Random();
   const Uuid second = Uuid::Random();
-  EventDispatcher dispatcher;
+  EventDispatcher dispatcher("test-events");
   SlowListener slow;
   dispatcher.SetListener(slow.Listener());
   dispatcher.Post(first);
@@ -68,7 +68,7 @@ TEST(EventDispatcherTest, NamesDomainOnceHoweverOftenItChanged) {
 TEST(EventDispatcherTest, LookAtAllSwallowsTheRest) {
   const Uuid first = Uuid::Random();
   const Uuid last = Uuid::Random();
-  EventDispatcher dispatcher;
+  EventDispatcher dispatcher("test-events");
   SlowListener slow;
   dispatcher.SetListener(slow.Listener());
   dispatcher.Post(first);
@@ -84,7 +84,7 @@ TEST(EventDispatcherTest, LookAtAllSwallowsTheRest) {
 }
 
 TEST(EventDispatcherTest, FirstListenerHearsOfWhatWasBefore) {
-  EventDispatcher dispatcher;
+  EventDispatcher dispatcher("test-events");
   dispatcher.Post(Uuid::Random());
   dispatcher.Post(Uuid::Random());
   SlowListener listener;
@@ -95,7 +95,7 @@ TEST(EventDispatcherTest, FirstListenerHearsOfWhatWasBefore) {
 }
 
 TEST(EventDispatcherTest, RemovalWaitsForCallUnderWay) {
-  EventDispatcher dispatcher;
+  EventDispatcher dispatcher("test-events");
   std::promise<void> entered;
   std::promise<void> let_go;
   bool returned = false;

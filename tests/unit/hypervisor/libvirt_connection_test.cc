@@ -53,9 +53,9 @@ TEST(LibvirtConnectionTest, ConnectsByItself) {
 TEST(LibvirtConnectionTest, TellsListenerToLookAtAllOnceConnected) {
   LibvirtConnection connection({.uri = TestUri()});
   std::promise<std::optional<Uuid>> heard;
-  connection.SetListener([&](std::optional<Uuid> domain) { heard.set_value(domain); });
+  connection.SetDomainListener([&](std::optional<Uuid> domain) { heard.set_value(domain); });
   EXPECT_EQ(heard.get_future().get(), std::nullopt);
-  connection.SetListener(nullptr);
+  connection.SetDomainListener(nullptr);
 }
 
 TEST(LibvirtConnectionTest, WithoutConnectionCallsFailAtOnceAndSayWhy) {
