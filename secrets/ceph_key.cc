@@ -20,6 +20,7 @@ namespace hvagent::secrets {
 namespace {
 
 constexpr size_t kHeaderSize = 12;
+constexpr size_t kCreateTimeAt = 2;
 constexpr size_t kMaxNamed = 8;  // entities of a keyring, in a message
 constexpr absl::string_view kHowToGetIt = "give it as `ceph auth get-key ENTITY` prints it";
 
@@ -41,6 +42,10 @@ bool IsBase64(absl::string_view text) {
 uint16_t ReadU16(absl::string_view bytes, size_t at) {
   return static_cast<uint16_t>(static_cast<uint8_t>(bytes[at]) | static_cast<uint8_t>(bytes[at + 1])
                                                                      << 8);
+}
+
+uint32_t ReadU32(absl::string_view bytes, size_t at) {
+  return ReadU16(bytes, at) | static_cast<uint32_t>(ReadU16(bytes, at + 2)) << 16;
 }
 
 std::optional<size_t> SecretSize(uint16_t type) {
@@ -90,6 +95,10 @@ absl::string_view Unadorned(absl::string_view value) {
 }
 
 }  // namespace
+
+absl::Time CephKey::create_time() const {
+  return absl::FromUnixSeconds(ReadU32(value_.Reveal(), kCreateTimeAt));
+}
 
 absl::StatusOr<CephKey> ParseCephKey(absl::string_view base64) {
   const absl::string_view text = absl::StripAsciiWhitespace(base64);
