@@ -22,11 +22,13 @@ struct SecretUse {
 };
 
 // Of every disk with a ceph secret, each once, in the order of the disks. Reads <auth> both under
-// <disk> and under <source>. Errors: INVALID_ARGUMENT when it is not domain XML.
+// <disk> and under <source>, also of a mirror or a backing store.
+// Errors: INVALID_ARGUMENT when it is not domain XML, or an <auth> names no secret.
 absl::StatusOr<std::vector<SecretUse>> SecretUses(absl::string_view xml);
 
 // The XML with every use of the ceph secret `from` (by its UUID, or by `from_usage` when that is
-// not empty) made a use by UUID of `to`; nullopt when there is none. Nothing else is changed.
+// not empty) made a use by UUID of `to`; nullopt when there is none. Every other byte stays as it
+// is. The XML may hold passwords: whoever has it wipes it (secrets::WipeString).
 // Errors: INVALID_ARGUMENT when it is not domain XML.
 absl::StatusOr<std::optional<std::string>> ReplaceSecret(absl::string_view xml, const Uuid& from,
                                                          absl::string_view from_usage,
