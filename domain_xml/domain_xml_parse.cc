@@ -87,24 +87,37 @@ absl::string_view NamespaceOf(pugi::xml_node node, absl::string_view prefix) {
   return "";
 }
 
-bool IsMark(pugi::xml_node node) {
+// Whether `node` is such an element of ours.
+bool IsOurs(pugi::xml_node node, absl::string_view element) {
   const std::pair<absl::string_view, absl::string_view> name =
       absl::StrSplit(node.name(), absl::MaxSplits(':', 1));
   const bool prefixed = !name.second.empty();
-  return (prefixed ? name.second : name.first) == kMarkElement &&
+  return (prefixed ? name.second : name.first) == element &&
          NamespaceOf(node, prefixed ? name.first : "") == kMarkNamespace;
 }
 
+// The child of `parent` that is such an element of ours, or a null one.
+pugi::xml_node OurChild(pugi::xml_node parent, absl::string_view element) {
+  return parent.find_child([&](pugi::xml_node node) { return IsOurs(node, element); });
+}
+
 absl::StatusOr<std::optional<DomainMark>> ReadMark(pugi::xml_node domain) {
-  for (pugi::xml_node node : domain.child("metadata").children()) {
-    if (!IsMark(node)) continue;
-    DomainMark mark;
-    mark.agent_node = node.attribute("node").value();
-    ASSIGN_OR_RETURN(mark.generation, ReadNumber<int64_t>(Attribute(node, "generation"),
-                                                          "metadata/mark/@generation"));
-    return mark;
+  const pugi::xml_node node = OurChild(domain.child("metadata"), kMarkElement);
+  if (!node) return std::nullopt;
+  DomainMark mark;
+  mark.agent_node = node.attribute("node").value();
+  ASSIGN_OR_RETURN(mark.generation,
+                   ReadNumber<int64_t>(Attribute(node, "generation"), "metadata/mark/@generation"));
+  if (const pugi::xml_node secret = OurChild(node, kStampElement)) {
+    SecretStamp stamp;
+    stamp.entity = secret.attribute("entity").value();
+    stamp.fingerprint = secret.attribute("fingerprint").value();
+    ASSIGN_OR_RETURN(
+        stamp.generation_unix_s,
+        ReadNumber<int64_t>(Attribute(secret, "generation"), "metadata/mark/secret/@generation"));
+    mark.secret = std::move(stamp);
   }
-  return std::nullopt;
+  return mark;
 }
 
 // libvirt writes KiB, whatever unit was defined; people write MiB too.

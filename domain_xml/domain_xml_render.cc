@@ -72,6 +72,10 @@ absl::Status CheckSpec(const DomainSpec& spec) {
   RETURN_IF_ERROR(CheckGivenText("name", spec.name));
   RETURN_IF_ERROR(CheckText("serial_log_file", spec.serial_log_file));
   RETURN_IF_ERROR(CheckText("mark.agent_node", spec.mark.agent_node));
+  if (const auto& secret = spec.mark.secret; secret.has_value()) {
+    RETURN_IF_ERROR(CheckGivenText("mark.secret.entity", secret->entity));
+    RETURN_IF_ERROR(CheckText("mark.secret.fingerprint", secret->fingerprint));
+  }
   if (spec.vcpus == 0) return InvalidField("vcpus", "must be at least 1");
   if (spec.memory_mib == 0 || spec.memory_mib > kMaxMemoryMib) {
     return InvalidField("memory_mib", absl::StrCat("must be from 1 to ", kMaxMemoryMib));
@@ -110,6 +114,12 @@ void AddMark(pugi::xml_node domain, const DomainMark& mark) {
                                 absl::StrCat("xmlns:", kMarkPrefix).c_str(), kMarkNamespace);
   Set(node, "node", mark.agent_node);
   Set(node, "generation", absl::StrCat(mark.generation));
+  if (mark.secret.has_value()) {
+    const std::string stamp = absl::StrCat(kMarkPrefix, ":", kStampElement);
+    pugi::xml_node secret = AddWith(node, stamp.c_str(), "entity", mark.secret->entity);
+    Set(secret, "fingerprint", mark.secret->fingerprint);
+    Set(secret, "generation", absl::StrCat(mark.secret->generation_unix_s));
+  }
 }
 
 void AddMachine(pugi::xml_node domain, const DomainSpec& spec) {

@@ -40,9 +40,10 @@ struct Placement {
   std::string vms_pool;
   std::string volumes_pool;
   std::vector<MonitorHost> monitors;
-  std::optional<CephAuth> auth;  // none where the cluster has no cephx
-  std::string serial_log_dir;    // empty: serial ports are not logged
-  int64_t generation = 0;        // of the spec, for the domain's mark
+  std::optional<CephAuth> auth;       // none where the cluster has no cephx
+  std::optional<SecretStamp> secret;  // which key `auth` leads to, for the domain's mark
+  std::string serial_log_dir;         // empty: serial ports are not logged
+  int64_t generation = 0;             // of the spec, for the domain's mark
 };
 
 // The guest that `spec` asks for at that place: the root disk `<vms_pool>/<uuid>_disk` as vda,

@@ -46,9 +46,14 @@ std::optional<Enum> ValueOf(const XmlWord<Enum> (&words)[N], absl::string_view w
   return std::nullopt;
 }
 
-// <metadata><hvagent:mark xmlns:hvagent="..." node="compute-1" generation="7"/></metadata>
+// <metadata>
+//   <hvagent:mark xmlns:hvagent="..." node="compute-1" generation="7">
+//     <hvagent:secret entity="client.cinder" fingerprint="..." generation="1700000000"/>
+//   </hvagent:mark>
+// </metadata>
 inline constexpr char kMarkPrefix[] = "hvagent";
 inline constexpr char kMarkElement[] = "mark";
+inline constexpr char kStampElement[] = "secret";
 
 }  // namespace hvagent::domain_xml
 
