@@ -69,7 +69,11 @@ absl::StatusOr<std::vector<Action>> PlanRunning(const ObservedVm& observed) {
     case DomainState::kShutOff:
     case DomainState::kCrashed:
       // Defined anew before each start, so that its monitors are those of today.
-      actions.push_back({ActionKind::kDefineDomain, "monitors are refreshed before each start"});
+      actions.push_back({ActionKind::kDefineDomain,
+                         observed.definition_is_stale
+                             ? "the secret has changed: the definition names another than guests "
+                               "start with now"
+                             : "monitors are refreshed before each start"});
       actions.push_back({ActionKind::kStartDomain, "the VM shall run"});
       return actions;
   }

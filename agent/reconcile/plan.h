@@ -20,6 +20,9 @@ struct ObservedVm {
   std::optional<hypervisor::DomainInfo> domain;
   // Whether that domain bears our mark.
   bool domain_is_ours = false;
+  // Whether that domain is shut off, and what is defined names another secret, user or key than a
+  // start now would use.
+  bool definition_is_stale = false;
   // Another domain that has the VM's name.
   std::optional<hypervisor::DomainInfo> name_holder;
 };

@@ -1,15 +1,18 @@
 #include "agent/reconcile/vm_worker.h"
 
+#include <algorithm>
 #include <future>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/reconcile/guest_secret.h"
 #include "agent/reconcile/monitors.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "domain_xml/domain_xml.h"
+#include "domain_xml/secret_use.h"
 #include "domain_xml/vm_spec.h"
 #include "glog/logging.h"
 
@@ -30,6 +33,23 @@ absl::StatusOr<std::optional<T>> Optional(absl::StatusOr<T> result) {
   if (result.ok()) return std::optional<T>(*std::move(result));
   if (absl::IsNotFound(result.status())) return std::optional<T>();
   return std::move(result).status();
+}
+
+domain_xml::CephAuth AuthOf(const state::SecretBinding& secret) {
+  // libvirt and QEMU call "client.cinder" only "cinder".
+  return {.username = secret.entity.substr(secret.entity.find('.') + 1),
+          .secret_uuid = secret.uuid};
+}
+
+domain_xml::SecretStamp StampOf(const state::SecretBinding& secret) {
+  return {.entity = secret.entity,
+          .fingerprint = secret.fingerprint,
+          .generation_unix_s = secret.generation_unix_s};
+}
+
+bool DoesNotRun(const hypervisor::DomainInfo& domain) {
+  return domain.state == hypervisor::DomainState::kShutOff ||
+         domain.state == hypervisor::DomainState::kCrashed;
 }
 
 }  // namespace
@@ -56,11 +76,26 @@ absl::StatusOr<ObservedVm> VmWorker::Observe(const state::VmRecord& vm) {
     } else {
       const auto mark = domain_xml::ParseMark(*xml);
       observed.domain_is_ours = mark.ok() && mark->has_value();
+      observed.definition_is_stale =
+          observed.domain_is_ours && DoesNotRun(*observed.domain) && IsStale(*xml, **mark);
     }
   }
   ASSIGN_OR_RETURN(auto by_name, Optional(hypervisor_.GetDomainByName(vm.spec.name())));
   if (by_name.has_value() && by_name->uuid != vm.uuid) observed.name_holder = std::move(by_name);
   return observed;
+}
+
+bool VmWorker::IsStale(absl::string_view xml, const domain_xml::DomainMark& mark) {
+  // Where there is no secret to start with, DEFINE_DOMAIN will say so.
+  const auto secret = GuestSecret(state_, options_.guest_entity);
+  if (!secret.ok()) return false;
+  if (mark.secret != StampOf(*secret)) return true;
+  const domain_xml::CephAuth auth = AuthOf(*secret);
+  const auto uses = domain_xml::SecretUses(xml);
+  return !uses.ok() ||
+         !std::all_of(uses->begin(), uses->end(), [&](const domain_xml::SecretUse& use) {
+           return use.username == auth.username && use.uuid == auth.secret_uuid;
+         });
 }
 
 absl::StatusOr<bool> VmWorker::NothingExists(const state::VmRecord& vm) {
@@ -153,13 +188,7 @@ bool VmWorker::IsOurs(const state::VmRecord& vm, const ImageInfo& disk) const {
 
 absl::StatusOr<domain_xml::DomainSpec> VmWorker::Resolve(const v1::VmSpec& spec,
                                                          int64_t generation) {
-  ASSIGN_OR_RETURN(const auto secret, state_.GetSecret(options_.guest_entity));
-  if (!secret.has_value()) {
-    return Error(absl::StatusCode::kFailedPrecondition, "SECRET_NOT_SYNCED",
-                 absl::StrCat("this node has no secret for ", options_.guest_entity,
-                              ": run `agentctl secret sync --entity ", options_.guest_entity,
-                              " --from keyring:FILE`"));
-  }
+  ASSIGN_OR_RETURN(const state::SecretBinding secret, GuestSecret(state_, options_.guest_entity));
   ASSIGN_OR_RETURN(const hypervisor::HostInfo host, hypervisor_.GetHost());
   ASSIGN_OR_RETURN(const block::ClusterInfo cluster, block_.GetCluster());
   domain_xml::Placement placement;
@@ -168,9 +197,8 @@ absl::StatusOr<domain_xml::DomainSpec> VmWorker::Resolve(const v1::VmSpec& spec,
   placement.vms_pool = options_.vms_pool;
   placement.volumes_pool = options_.volumes_pool;
   placement.monitors = GuestMonitors(cluster.monitors, options_.prefer_v1_monitors);
-  placement.auth = domain_xml::CephAuth{
-      .username = options_.guest_entity.substr(options_.guest_entity.find('.') + 1),
-      .secret_uuid = secret->uuid};
+  placement.auth = AuthOf(secret);
+  placement.secret = StampOf(secret);
   placement.serial_log_dir = options_.serial_log_dir;
   placement.generation = generation;
   return domain_xml::ResolveVm(spec, placement);

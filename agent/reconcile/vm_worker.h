@@ -47,7 +47,7 @@ class VmWorker {
   //  PREPARE_ROOT_DISK: NOT_FOUND (IMAGE_NOT_FOUND, SNAPSHOT_NOT_FOUND), FAILED_PRECONDITION
   //    (SNAPSHOT_NOT_PROTECTED), INVALID_ARGUMENT (root_disk.size_gib under the image's size),
   //    ALREADY_EXISTS (ROOT_DISK_NOT_OURS); nothing is left behind by any of them;
-  //  DEFINE_DOMAIN: FAILED_PRECONDITION (SECRET_NOT_SYNCED).
+  //  DEFINE_DOMAIN: FAILED_PRECONDITION (SECRET_NOT_SYNCED, SECRET_CYCLE).
   absl::Status Run(const state::VmRecord& vm, const Action& action);
 
   // Whether the VM has neither a domain nor a root disk of ours yet, so that its spec is still a
@@ -58,6 +58,7 @@ class VmWorker {
   absl::Status CheckImage(const v1::VmSpec& spec);
 
   // What the VM's domain is on this node, with live monitors and the guests' secret.
+  // Errors: GuestSecret's; of libvirt and Ceph.
   absl::StatusOr<domain_xml::DomainSpec> Resolve(const v1::VmSpec& spec, int64_t generation);
 
   const VmWorkerOptions& options() const { return options_; }
@@ -66,6 +67,8 @@ class VmWorker {
   block::ImageName RootDisk(const Uuid& uuid) const;
   block::SnapshotName GoldenSnapshot(const v1::VmSpec& spec) const;
 
+  // Whether a start now would use another secret than the one that `xml` names.
+  bool IsStale(absl::string_view xml, const domain_xml::DomainMark& mark);
   absl::Status PrepareRootDisk(const state::VmRecord& vm);
   // Whether the VM's root disk was made here for it, marked or just before a crash.
   bool IsOurs(const state::VmRecord& vm, const block::ImageInfo& disk) const;
