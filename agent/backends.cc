@@ -53,7 +53,12 @@ absl::StatusOr<Backends> MakeRealBackends(const v1::AgentConfig& config) {
   return backends;
 }
 
-Backends MakeMemoryBackends(const v1::AgentConfig& config) {
+Backends MakeMemoryBackends(const v1::AgentConfig& config,
+                            std::shared_ptr<block::MemoryCluster> cluster) {
+  if (cluster == nullptr) {
+    cluster = std::make_shared<block::MemoryCluster>(kMemoryFsid,
+                                                     block::MemoryCluster::Strangers::kTakenIn);
+  }
   auto faults = std::make_shared<hypervisor::MemoryFaults>();
   auto secrets = std::make_unique<hypervisor::MemorySecretStore>(faults.get());
   auto hypervisor = std::make_unique<hypervisor::MemoryHypervisor>(MemoryHost(config.node_name()),
@@ -73,6 +78,7 @@ Backends MakeMemoryBackends(const v1::AgentConfig& config) {
   backends.name = "memory";
   backends.shared = std::move(faults);
   backends.block = std::move(block);
+  backends.keys = std::make_unique<block::MemoryClusterKeys>(std::move(cluster));
   backends.secrets = std::move(secrets);
   backends.hypervisor = std::move(hypervisor);
   return backends;

@@ -7,8 +7,10 @@
 
 #include "absl/status/statusor.h"
 #include "agent/block/block_store.h"
+#include "agent/block/memory_cluster_keys.h"
 #include "agent/hypervisor/hypervisor.h"
 #include "hvagent/v1/config.pb.h"
+#include "secrets/cluster_keys.h"
 #include "secrets/secret_store.h"
 
 namespace hvagent {
@@ -18,6 +20,7 @@ struct Backends {
   // What the seams' implementations share (a connection, a simulated host); destroyed last.
   std::shared_ptr<void> shared;
   std::unique_ptr<block::BlockStore> block;
+  std::unique_ptr<secrets::ClusterKeys> keys;  // stands on `block`'s connection
   std::unique_ptr<secrets::SecretStore> secrets;
   std::unique_ptr<hypervisor::Hypervisor> hypervisor;
 };
@@ -26,7 +29,10 @@ struct Backends {
 absl::StatusOr<Backends> MakeRealBackends(const v1::AgentConfig& config);
 
 // A simulated node with an empty cluster of its own: the whole API with neither libvirt nor Ceph.
-Backends MakeMemoryBackends(const v1::AgentConfig& config);
+// The users of that cluster are those that somebody has connected as, each with the key that came
+// first; another one is refused. Nodes that are given one `cluster` share its users and claims.
+Backends MakeMemoryBackends(const v1::AgentConfig& config,
+                            std::shared_ptr<block::MemoryCluster> cluster = nullptr);
 
 }  // namespace hvagent
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <utility>
@@ -17,10 +18,23 @@ namespace hvagent {
 namespace {
 
 constexpr uint32_t kMaxParallel = 256;
+constexpr char kSealingCredential[] = "hypervisor-agent.sealing-key";
 
 std::string HostName() {
   char name[256] = {};
   return gethostname(name, sizeof(name) - 1) == 0 ? name : "localhost";
+}
+
+std::string OwnSealingKey(const v1::AgentConfig& config) {
+  return absl::StrCat(config.state_dir(), "/sealing.key");
+}
+
+std::string DefaultSealingKey(const v1::AgentConfig& config) {
+  if (const char* credentials = std::getenv("CREDENTIALS_DIRECTORY"); credentials != nullptr) {
+    std::string path = absl::StrCat(credentials, "/", kSealingCredential);
+    if (access(path.c_str(), F_OK) == 0) return path;
+  }
+  return OwnSealingKey(config);
 }
 
 // A field that was left out gets its default.
@@ -37,6 +51,32 @@ absl::Status CheckField(absl::string_view field, const absl::Status& status) {
   return status.ok() ? status : InvalidField(field, status.message());
 }
 
+absl::Status CheckReadable(absl::string_view field, const std::string& path) {
+  if (access(path.c_str(), R_OK) == 0) return absl::OkStatus();
+  return InvalidField(field, absl::StrCat("cannot read \"", path, "\""));
+}
+
+absl::Status CheckPools(const v1::AgentConfig::Ceph::Pools& pools) {
+  RETURN_IF_ERROR(CheckField("ceph.pools.images", CheckRbdName(pools.images())));
+  RETURN_IF_ERROR(CheckField("ceph.pools.vms", CheckRbdName(pools.vms())));
+  RETURN_IF_ERROR(CheckField("ceph.pools.volumes", CheckRbdName(pools.volumes())));
+  RETURN_IF_ERROR(CheckField("ceph.pools.hvagent", CheckRbdName(pools.hvagent())));
+  for (const std::string& of_guests : {pools.images(), pools.vms(), pools.volumes()}) {
+    if (pools.hvagent() == of_guests) {
+      return InvalidField("ceph.pools.hvagent",
+                          absl::StrCat("must be a pool that no guest can write; ", of_guests,
+                                       " holds guests' disks"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSealingKey(const v1::AgentConfig& config) {
+  RETURN_IF_ERROR(CheckAbsolute("sealing_key_file", config.sealing_key_file()));
+  if (MakesSealingKey(config)) return absl::OkStatus();
+  return CheckReadable("sealing_key_file", config.sealing_key_file());
+}
+
 absl::Status CheckTls(const v1::AgentConfig& config) {
   if (config.listen_address().empty()) return absl::OkStatus();
   const v1::TlsFiles& tls = config.tls();
@@ -48,9 +88,7 @@ absl::Status CheckTls(const v1::AgentConfig& config) {
   for (const auto& [field, path] : {std::pair("tls.certificate_file", &tls.certificate_file()),
                                     std::pair("tls.private_key_file", &tls.private_key_file()),
                                     std::pair("tls.ca_file", &tls.ca_file())}) {
-    if (access(path->c_str(), R_OK) != 0) {
-      return InvalidField(field, absl::StrCat("cannot read \"", *path, "\""));
-    }
+    RETURN_IF_ERROR(CheckReadable(field, *path));
   }
   return absl::OkStatus();
 }
@@ -72,6 +110,7 @@ v1::AgentConfig WithDefaults(v1::AgentConfig config) {
   Default(config.mutable_node_name(), HostName());
   Default(config.mutable_unix_socket(), "/run/hypervisor-agent/agentd.sock");
   Default(config.mutable_state_dir(), "/var/lib/hypervisor-agent");
+  Default(config.mutable_sealing_key_file(), DefaultSealingKey(config));
 
   auto& libvirt = *config.mutable_libvirt();
   Default(libvirt.mutable_uri(), "qemu:///system");
@@ -84,6 +123,7 @@ v1::AgentConfig WithDefaults(v1::AgentConfig config) {
   Default(ceph.mutable_pools()->mutable_images(), "images");
   Default(ceph.mutable_pools()->mutable_vms(), "vms");
   Default(ceph.mutable_pools()->mutable_volumes(), "volumes");
+  Default(ceph.mutable_pools()->mutable_hvagent(), "hvagent");
   if (ceph.op_timeout_s() == 0) ceph.set_op_timeout_s(30);
 
   auto& guests = *config.mutable_guests();
@@ -97,17 +137,19 @@ absl::Status CheckConfig(const v1::AgentConfig& config) {
   RETURN_IF_ERROR(CheckField("node_name", CheckVmName(config.node_name())));
   RETURN_IF_ERROR(CheckAbsolute("unix_socket", config.unix_socket()));
   RETURN_IF_ERROR(CheckAbsolute("state_dir", config.state_dir()));
+  RETURN_IF_ERROR(CheckSealingKey(config));
   RETURN_IF_ERROR(CheckField("ceph.entity", CheckClientEntity(config.ceph().entity())));
   RETURN_IF_ERROR(CheckField("ceph.guest_entity", CheckClientEntity(config.ceph().guest_entity())));
-  const auto& pools = config.ceph().pools();
-  RETURN_IF_ERROR(CheckField("ceph.pools.images", CheckRbdName(pools.images())));
-  RETURN_IF_ERROR(CheckField("ceph.pools.vms", CheckRbdName(pools.vms())));
-  RETURN_IF_ERROR(CheckField("ceph.pools.volumes", CheckRbdName(pools.volumes())));
+  RETURN_IF_ERROR(CheckPools(config.ceph().pools()));
   RETURN_IF_ERROR(CheckAbsolute("guests.serial_log_dir", config.guests().serial_log_dir()));
   if (config.guests().max_parallel() > kMaxParallel) {
     return InvalidField("guests.max_parallel", absl::StrCat("must be at most ", kMaxParallel));
   }
   return CheckTls(config);
+}
+
+bool MakesSealingKey(const v1::AgentConfig& config) {
+  return config.sealing_key_file() == OwnSealingKey(config);
 }
 
 }  // namespace hvagent

@@ -20,6 +20,10 @@ v1::AgentConfig WithDefaults(v1::AgentConfig config);
 // Checks a configuration with its defaults. Errors: INVALID_ARGUMENT (the field's path).
 absl::Status CheckConfig(const v1::AgentConfig& config);
 
+// Whether the agent makes `sealing_key_file` when it is not there: only its own, in state_dir. In
+// another place a missing file is a mistake, and a new key would be the second one.
+bool MakesSealingKey(const v1::AgentConfig& config);
+
 }  // namespace hvagent
 
 #endif  // HVAGENT_AGENT_CONFIG_H_

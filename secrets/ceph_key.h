@@ -34,6 +34,9 @@ class CephKey {
   // What libvirt keeps: header and key, not base64.
   const SecretBytes& value() const { return value_; }
 
+  // A copy, where two owners are really needed.
+  CephKey Clone() const { return {type_, value_.Clone()}; }
+
  private:
   friend absl::StatusOr<CephKey> ParseCephKey(absl::string_view base64);
   CephKey(Type type, SecretBytes value) : type_(type), value_(std::move(value)) {}
