@@ -114,6 +114,11 @@ absl::StatusOr<CephKey> ParseCephKey(absl::string_view base64) {
   if (IsBase64(absl::StripAsciiWhitespace(raw))) {
     return MalformedKey("is encoded in base64 twice");
   }
+  return CephKeyOf(SecretBytes(raw));
+}
+
+absl::StatusOr<CephKey> CephKeyOf(const SecretBytes& value) {
+  const absl::string_view raw = value.Reveal();
   if (raw.size() < kHeaderSize) return MalformedKey("is too short");
 
   const uint16_t type = ReadU16(raw, 0);
@@ -126,7 +131,7 @@ absl::StatusOr<CephKey> ParseCephKey(absl::string_view base64) {
                                      kHeaderSize + *secret_size,
                                      ", or its header gives another length"));
   }
-  return CephKey(static_cast<CephKey::Type>(type), SecretBytes(raw));
+  return CephKey(static_cast<CephKey::Type>(type), value.Clone());
 }
 
 absl::StatusOr<CephKey> ParseKeyring(absl::string_view text, absl::string_view entity) {

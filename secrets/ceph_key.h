@@ -38,7 +38,7 @@ class CephKey {
   CephKey Clone() const { return {type_, value_.Clone()}; }
 
  private:
-  friend absl::StatusOr<CephKey> ParseCephKey(absl::string_view base64);
+  friend absl::StatusOr<CephKey> CephKeyOf(const SecretBytes& value);
   CephKey(Type type, SecretBytes value) : type_(type), value_(std::move(value)) {}
 
   Type type_;
@@ -49,6 +49,9 @@ class CephKey {
 // Errors: INVALID_ARGUMENT (CEPH_KEY_MALFORMED): empty, not base64, base64 of base64, cut short
 // or too long, of an unknown type.
 absl::StatusOr<CephKey> ParseCephKey(absl::string_view base64);
+
+// The key that libvirt keeps as `value` (CephKey::value). Errors: as ParseCephKey.
+absl::StatusOr<CephKey> CephKeyOf(const SecretBytes& value);
 
 // Reads the key of exactly `entity` from a keyring file's text:
 //   [client.cinder]

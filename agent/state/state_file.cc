@@ -49,7 +49,7 @@ constexpr char kSchema[] = R"sql(
     usage TEXT NOT NULL,
     ephemeral INTEGER NOT NULL DEFAULT 0,
     private INTEGER NOT NULL DEFAULT 0,
-    ours INTEGER NOT NULL DEFAULT 0,
+    replacing INTEGER NOT NULL DEFAULT 0,
     fingerprint TEXT NOT NULL DEFAULT '',
     generation INTEGER NOT NULL DEFAULT 0,
     sealed_key BLOB NOT NULL DEFAULT x'',
@@ -79,7 +79,7 @@ constexpr const char* kUpgrades[] = {
     R"sql(
   ALTER TABLE secrets ADD COLUMN ephemeral INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE secrets ADD COLUMN private INTEGER NOT NULL DEFAULT 0;
-  ALTER TABLE secrets ADD COLUMN ours INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE secrets ADD COLUMN replacing INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE secrets ADD COLUMN fingerprint TEXT NOT NULL DEFAULT '';
   ALTER TABLE secrets ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE secrets ADD COLUMN sealed_key BLOB NOT NULL DEFAULT x'';

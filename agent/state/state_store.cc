@@ -20,7 +20,7 @@ namespace {
 constexpr char kSelectVm[] =
     "SELECT uuid, spec, generation, force_stop, deleting, create_time FROM vms ";
 constexpr char kSelectSecret[] =
-    "SELECT entity, uuid, usage, ephemeral, private, ours, fingerprint, generation, sealed_key, "
+    "SELECT entity, uuid, usage, ephemeral, private, replacing, fingerprint, generation, sealed_key, "
     "prove_time, superseded_by FROM secrets ";
 constexpr char kSelectRequest[] = "SELECT method, body_digest FROM requests ";
 
@@ -81,7 +81,7 @@ absl::StatusOr<SecretBinding> ReadSecret(const Statement& row) {
   binding.usage = std::string(row.Bytes(2));
   binding.ephemeral = row.Bool(3);
   binding.is_private = row.Bool(4);
-  binding.is_ours = row.Bool(5);
+  binding.replacing = row.Bool(5);
   binding.fingerprint = std::string(row.Bytes(6));
   binding.generation_unix_s = row.Int(7);
   binding.sealed_key = std::string(row.Bytes(8));
@@ -231,11 +231,11 @@ absl::Status StateStore::RemoveVm(const Uuid& uuid) {
 absl::Status StateStore::PutSecret(const SecretBinding& binding) {
   return impl_->Write([&](Database& database) {
     return RunOnce(database.Prepare(
-        "INSERT OR REPLACE INTO secrets (entity, uuid, usage, ephemeral, private, ours, "
+        "INSERT OR REPLACE INTO secrets (entity, uuid, usage, ephemeral, private, replacing, "
         "fingerprint, generation, sealed_key, prove_time, superseded_by) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         binding.entity, ToBlob(binding.uuid), binding.usage, binding.ephemeral, binding.is_private,
-        binding.is_ours, binding.fingerprint, binding.generation_unix_s, Blob{binding.sealed_key},
+        binding.replacing, binding.fingerprint, binding.generation_unix_s, Blob{binding.sealed_key},
         binding.prove_time == absl::InfinitePast() ? 0 : absl::ToUnixNanos(binding.prove_time),
         binding.superseded_by));
   });

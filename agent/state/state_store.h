@@ -43,8 +43,8 @@ struct SecretBinding {
   // As libvirt's record shall be made.
   bool ephemeral = false;
   bool is_private = false;
-  // Whether libvirt's record is ours to remove: made here, or adopted at an operator's word.
-  bool is_ours = false;
+  // A replacement that an operator allowed is under way: what stands in its way may go.
+  bool replacing = false;
   // Of the key that was proved last (secrets/fingerprint.h), and when Ceph made it. Empty and 0
   // when this node was never given the key.
   std::string fingerprint;

@@ -22,6 +22,7 @@ FLOORS = [
     "agent/block",
     "agent/registry",
     "agent/state",
+    "agent/keeper",
     "agent/reconcile",
     "agent/operations",
     "agent/service",
@@ -37,7 +38,7 @@ NARROWER = {
 # C headers, and the only files that may include them.
 SEAMS = [
     (re.compile(r"^libvirt/"), re.compile(r"^agent/hypervisor/libvirt_[^/]*$")),
-    (re.compile(r"^(rbd|rados)/"), re.compile(r"^agent/(block/rbd_|registry/rados_)[^/]*$")),
+    (re.compile(r"^(rbd|rados)/"), re.compile(r"^agent/(block/rbd|block/rados|registry/rados)_[^/]*$")),
     (re.compile(r"^glog/"), re.compile(r"\.cc$")),
 ]
 
@@ -124,6 +125,8 @@ def self_test():
         ("domain_xml/domain_xml_parse.cc", "  #  include <libvirt/libvirt.h>", False),
         ("agent/block/rbd_image.cc", "#include <rbd/librbd.h>", True),
         ("agent/block/rbd_image.cc", "#include <rados/librados.h>", True),
+        ("agent/block/rados_cluster_keys.cc", "#include <rados/librados.h>", True),
+        ("agent/block/memory_cluster_keys.cc", "#include <rados/librados.h>", False),
         ("agent/registry/rados_registry.cc", "#include <rados/librados.h>", True),
         ("agent/block/block_store.h", "#include <rbd/librbd.h>", False),
         ("agent/operations/import.cc", "#include <rados/librados.h>", False),

@@ -138,7 +138,7 @@ TEST_F(StateStoreTest, KeepsOneSecretForEachEntity) {
                                 .usage = "client.cinder secret",
                                 .ephemeral = true,
                                 .is_private = true,
-                                .is_ours = true,
+                                .replacing = true,
                                 .fingerprint = "0123456789abcdef",
                                 .generation_unix_s = 1'700'000'000,
                                 .sealed_key = std::string("\0sealed\xff", 8),

@@ -1,0 +1,97 @@
+#include "agent/keeper/domain_secrets.h"
+
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+#include "domain_xml/domain_xml.h"
+#include "domain_xml/secret_use.h"
+
+namespace hvagent::keeper {
+namespace {
+
+using hypervisor::DomainInfo;
+using hypervisor::DomainState;
+using secrets::DomainUse;
+using secrets::SecretRecord;
+
+bool IsRunning(const DomainInfo& domain) {
+  return domain.state == DomainState::kRunning || domain.state == DomainState::kPaused;
+}
+
+absl::StatusOr<std::set<Uuid>> NamedIn(absl::string_view xml,
+                                       const std::vector<SecretRecord>& present) {
+  ASSIGN_OR_RETURN(const auto uses, domain_xml::SecretUses(xml));
+  std::set<Uuid> uuids;
+  for (const domain_xml::SecretUse& use : uses) {
+    if (use.uuid.has_value()) uuids.insert(*use.uuid);
+    for (const SecretRecord& record : present) {
+      if (!use.uuid.has_value() && record.usage == use.usage) uuids.insert(record.uuid);
+    }
+  }
+  return uuids;
+}
+
+}  // namespace
+
+absl::StatusOr<DomainUse> DomainSecrets::Look(const DomainInfo& domain,
+                                              const std::vector<SecretRecord>& present) {
+  DomainUse use{.uuid = domain.uuid, .name = domain.name, .running = IsRunning(domain)};
+  ASSIGN_OR_RETURN(const std::string xml, hypervisor_.GetDomainXml(domain.uuid));
+  ASSIGN_OR_RETURN(std::set<Uuid> named, NamedIn(xml, present));
+  // A mark that cannot be read is nobody's: such a domain is never changed.
+  const auto mark = domain_xml::ParseMark(xml);
+  use.is_ours = mark.ok() && mark->has_value();
+  if (!use.running) {
+    use.defined_with = std::move(named);
+    return use;
+  }
+  use.runs_with = std::move(named);
+  if (use.is_ours && (*mark)->secret.has_value()) {
+    use.runs_with_fingerprint = (*mark)->secret->fingerprint;
+  }
+  if (domain.persistent) {
+    ASSIGN_OR_RETURN(const secrets::SecretBytes definition, hypervisor_.GetDefinition(domain.uuid));
+    ASSIGN_OR_RETURN(use.defined_with, NamedIn(definition.Reveal(), present));
+  }
+  return use;
+}
+
+absl::StatusOr<std::vector<DomainUse>> DomainSecrets::List(
+    const std::vector<SecretRecord>& present) {
+  ASSIGN_OR_RETURN(const std::vector<DomainInfo> domains, hypervisor_.ListDomains());
+  std::vector<DomainUse> uses;
+  for (const DomainInfo& domain : domains) {
+    absl::StatusOr<DomainUse> use = Look(domain, present);
+    if (absl::IsNotFound(use.status())) continue;
+    if (!use.ok()) return Annotate(use.status(), absl::StrCat("look at domain ", domain.name));
+    if (use->defined_with.empty() && use->runs_with.empty()) continue;
+    uses.push_back(*std::move(use));
+  }
+  return uses;
+}
+
+absl::Status DomainSecrets::MoveOne(const DomainInfo& domain, const SecretRecord& from,
+                                    const Uuid& to) {
+  ASSIGN_OR_RETURN(const secrets::SecretBytes definition, hypervisor_.GetDefinition(domain.uuid));
+  ASSIGN_OR_RETURN(const std::optional<std::string> moved,
+                   domain_xml::ReplaceSecret(definition.Reveal(), from.uuid, from.usage, to));
+  return moved.has_value() ? hypervisor_.DefineDomain(*moved) : absl::OkStatus();
+}
+
+absl::Status DomainSecrets::Move(const SecretRecord& from, const Uuid& to) {
+  ASSIGN_OR_RETURN(const std::vector<DomainInfo> domains, hypervisor_.ListDomains());
+  for (const DomainInfo& domain : domains) {
+    if (!domain.persistent) continue;
+    const absl::Status moved = MoveOne(domain, from, to);
+    if (moved.ok() || absl::IsNotFound(moved)) continue;
+    return Annotate(moved,
+                    absl::StrCat("make domain ", domain.name, " name secret ", to.ToString()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace hvagent::keeper
