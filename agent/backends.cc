@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "agent/block/memory_block_store.h"
+#include "agent/block/rados_cluster_keys.h"
 #include "agent/block/rbd_block_store.h"
 #include "agent/hypervisor/libvirt_connection.h"
 #include "agent/hypervisor/libvirt_hypervisor.h"
@@ -45,11 +46,14 @@ absl::StatusOr<Backends> MakeRealBackends(const v1::AgentConfig& config) {
   backends.secrets = std::make_unique<hypervisor::LibvirtSecretStore>(connection.get());
   backends.hypervisor = std::make_unique<hypervisor::LibvirtHypervisor>(connection.get());
   backends.shared = std::move(connection);
-  backends.block = std::make_unique<block::RbdBlockStore>(
+  auto block = std::make_unique<block::RbdBlockStore>(
       block::RbdOptions{.config_file = config.ceph().config_file(),
                         .entity = config.ceph().entity(),
                         .keyring_file = config.ceph().keyring_file(),
                         .op_timeout = op_timeout});
+  backends.keys = std::make_unique<block::RadosClusterKeys>(block->connection(),
+                                                            config.ceph().pools().hvagent());
+  backends.block = std::move(block);
   return backends;
 }
 

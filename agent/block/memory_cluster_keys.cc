@@ -1,6 +1,9 @@
 #include "agent/block/memory_cluster_keys.h"
 
+#include "absl/strings/str_cat.h"
 #include "agent/block/key_error.h"
+#include "base/error.h"
+#include "base/status_macros.h"
 
 namespace hvagent::block {
 namespace {
@@ -79,9 +82,20 @@ void MemoryCluster::Unclaim(const std::string& entity, const Uuid& uuid) {
   if (standing != claims_.end() && standing->second.uuid == uuid) claims_.erase(standing);
 }
 
-void MemoryClusterKeys::SetMayFetch(bool may_fetch) {
+void MemoryClusterKeys::SetCaps(Caps caps) {
   MutexLock lock(mutex_);
-  may_fetch_ = may_fetch;
+  caps_ = caps;
+}
+
+MemoryClusterKeys::Caps MemoryClusterKeys::caps() const {
+  MutexLock lock(mutex_);
+  return caps_;
+}
+
+absl::Status MemoryClusterKeys::CheckPoolCaps() const {
+  if (caps() != Caps::kNone) return absl::OkStatus();
+  return Error(absl::StatusCode::kPermissionDenied, "CEPH_CAPS",
+               absl::StrCat(kAgent, " may not use the agents' pool: give it caps on that pool"));
 }
 
 absl::Status MemoryClusterKeys::Prove(const std::string& entity, const CephKey& key) {
@@ -90,30 +104,36 @@ absl::Status MemoryClusterKeys::Prove(const std::string& entity, const CephKey& 
 
 absl::StatusOr<CephKey> MemoryClusterKeys::Fetch(const std::string& entity) {
   return faults_.Run([&]() -> absl::StatusOr<CephKey> {
-    {
-      MutexLock lock(mutex_);
-      if (!may_fetch_) return MayNotFetch(kAgent, entity);
-    }
+    if (caps() != Caps::kAll) return MayNotFetch(kAgent, entity);
     return cluster_->Fetch(entity);
   });
 }
 
 absl::StatusOr<SecretBytes> MemoryClusterKeys::FingerprintSalt() {
-  return faults_.Run([&]() -> absl::StatusOr<SecretBytes> { return cluster_->FingerprintSalt(); });
+  return faults_.Run([&]() -> absl::StatusOr<SecretBytes> {
+    RETURN_IF_ERROR(CheckPoolCaps());
+    return cluster_->FingerprintSalt();
+  });
 }
 
 absl::StatusOr<std::optional<SecretClaim>> MemoryClusterKeys::GetClaim(const std::string& entity) {
-  return faults_.Run(
-      [&]() -> absl::StatusOr<std::optional<SecretClaim>> { return cluster_->GetClaim(entity); });
+  return faults_.Run([&]() -> absl::StatusOr<std::optional<SecretClaim>> {
+    RETURN_IF_ERROR(CheckPoolCaps());
+    return cluster_->GetClaim(entity);
+  });
 }
 
 absl::Status MemoryClusterKeys::Claim(const std::string& entity, const SecretClaim& wanted,
                                       const std::optional<Uuid>& replaces) {
-  return faults_.Run([&] { return cluster_->Claim(entity, wanted, replaces); });
+  return faults_.Run([&]() -> absl::Status {
+    RETURN_IF_ERROR(CheckPoolCaps());
+    return cluster_->Claim(entity, wanted, replaces);
+  });
 }
 
 absl::Status MemoryClusterKeys::Unclaim(const std::string& entity, const Uuid& uuid) {
-  return faults_.Run([&] {
+  return faults_.Run([&]() -> absl::Status {
+    RETURN_IF_ERROR(CheckPoolCaps());
     cluster_->Unclaim(entity, uuid);
     return absl::OkStatus();
   });

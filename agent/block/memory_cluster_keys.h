@@ -66,8 +66,9 @@ class MemoryClusterKeys : public secrets::ClusterKeys {
 
   // Ceph away, or single calls that fail, for this node alone. Every call of the seam counts.
   hypervisor::MemoryFaults& faults() { return faults_; }
-  // Whether the agent's user has the cap to fetch keys. It has.
-  void SetMayFetch(bool may_fetch);
+  // What the agent's user may. Proofs ask nothing of it.
+  enum class Caps { kAll, kNoFetch, kNone };
+  void SetCaps(Caps caps);
 
   absl::Status Prove(const std::string& entity, const secrets::CephKey& key) override;
   absl::StatusOr<secrets::CephKey> Fetch(const std::string& entity) override;
@@ -78,10 +79,14 @@ class MemoryClusterKeys : public secrets::ClusterKeys {
   absl::Status Unclaim(const std::string& entity, const Uuid& uuid) override;
 
  private:
+  // OK, or what an agent without the caps for the agents' pool hears.
+  absl::Status CheckPoolCaps() const;
+  Caps caps() const;
+
   const std::shared_ptr<MemoryCluster> cluster_;
   hypervisor::MemoryFaults faults_;
   mutable Mutex mutex_;
-  bool may_fetch_ ABSL_GUARDED_BY(mutex_) = true;
+  Caps caps_ ABSL_GUARDED_BY(mutex_) = Caps::kAll;
 };
 
 }  // namespace hvagent::block

@@ -17,12 +17,6 @@
 namespace hvagent::block {
 namespace {
 
-const absl::Status& StatusOf(const absl::Status& status) { return status; }
-template <typename T>
-const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
-  return result.status();
-}
-
 absl::StatusOr<SnapshotInfo> FindSnapshot(const RbdImage& image, const SnapshotName& name) {
   // The whole image, and not only this snapshot of it, is open: that takes no operation more, and
   // tells a missing snapshot from a missing image.
@@ -67,14 +61,6 @@ absl::StatusOr<std::vector<std::string>> ListChildren(const RadosSession& sessio
 RbdBlockStore::RbdBlockStore(RbdOptions options) : connection_(std::move(options)) {}
 RbdBlockStore::~RbdBlockStore() = default;
 
-template <typename Body>
-std::invoke_result_t<Body, const RadosSession&> RbdBlockStore::Call(Body body) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<RadosSession> session, connection_.Get());
-  auto result = body(*session);
-  connection_.Report(session, StatusOf(result));
-  return result;
-}
-
 absl::Status RbdBlockStore::Health() const { return connection_.Health(); }
 
 absl::Status RbdBlockStore::WaitUntilHealthy(absl::Duration timeout) const {
@@ -82,7 +68,7 @@ absl::Status RbdBlockStore::WaitUntilHealthy(absl::Duration timeout) const {
 }
 
 absl::StatusOr<ClusterInfo> RbdBlockStore::GetCluster() {
-  return Call([&](const RadosSession& session) -> absl::StatusOr<ClusterInfo> {
+  return connection_.Call([&](const RadosSession& session) -> absl::StatusOr<ClusterInfo> {
     ASSIGN_OR_RETURN(const std::string dump, session.MonCommand(kMonDump));
     ASSIGN_OR_RETURN(MonMap map, ParseMonMap(dump));
     int major = 0, minor = 0, extra = 0;
@@ -93,7 +79,7 @@ absl::StatusOr<ClusterInfo> RbdBlockStore::GetCluster() {
 }
 
 absl::StatusOr<ImageInfo> RbdBlockStore::GetImage(const ImageName& name) {
-  return Call([&](const RadosSession& session) -> absl::StatusOr<ImageInfo> {
+  return connection_.Call([&](const RadosSession& session) -> absl::StatusOr<ImageInfo> {
     ASSIGN_OR_RETURN(const RbdImage image, RbdImage::OpenReadOnly(session, name));
     ImageInfo info;
     ASSIGN_OR_RETURN(info.size, image.Size());
@@ -107,34 +93,36 @@ absl::StatusOr<ImageInfo> RbdBlockStore::GetImage(const ImageName& name) {
 }
 
 absl::StatusOr<SnapshotInfo> RbdBlockStore::GetSnapshot(const SnapshotName& name) {
-  return Call([&](const RadosSession& session) { return FindSnapshot(session, name); });
+  return connection_.Call([&](const RadosSession& session) { return FindSnapshot(session, name); });
 }
 
 absl::StatusOr<std::vector<std::string>> RbdBlockStore::ListImages(const std::string& pool,
                                                                    const std::string& after,
                                                                    size_t limit) {
-  return Call([&](const RadosSession& session) -> absl::StatusOr<std::vector<std::string>> {
-    ASSIGN_OR_RETURN(const PoolHandle handle, session.OpenPool(pool));
-    std::vector<rbd_image_spec_t> list(256);
-    size_t count = list.size();
-    int result = 0;
-    while ((result = rbd_list2(handle.get(), list.data(), &count)) == -ERANGE) list.resize(count);
-    RETURN_IF_ERROR(
-        CephStatus(result, absl::StrCat("list the images of pool ", pool), session.entity()));
-    std::vector<std::string> names;
-    for (size_t i = 0; i < count; ++i) {
-      if (list[i].name > after) names.emplace_back(list[i].name);
-    }
-    rbd_image_spec_list_cleanup(list.data(), count);
-    std::sort(names.begin(), names.end());
-    if (names.size() > limit) names.resize(limit);
-    return names;
-  });
+  return connection_.Call(
+      [&](const RadosSession& session) -> absl::StatusOr<std::vector<std::string>> {
+        ASSIGN_OR_RETURN(const PoolHandle handle, session.OpenPool(pool));
+        std::vector<rbd_image_spec_t> list(256);
+        size_t count = list.size();
+        int result = 0;
+        while ((result = rbd_list2(handle.get(), list.data(), &count)) == -ERANGE)
+          list.resize(count);
+        RETURN_IF_ERROR(
+            CephStatus(result, absl::StrCat("list the images of pool ", pool), session.entity()));
+        std::vector<std::string> names;
+        for (size_t i = 0; i < count; ++i) {
+          if (list[i].name > after) names.emplace_back(list[i].name);
+        }
+        rbd_image_spec_list_cleanup(list.data(), count);
+        std::sort(names.begin(), names.end());
+        if (names.size() > limit) names.resize(limit);
+        return names;
+      });
 }
 
 absl::Status RbdBlockStore::CreateImage(const ImageName& name, Bytes size, Bytes object_size) {
   RETURN_IF_ERROR(CheckObjectSize(object_size));
-  return Call([&](const RadosSession& session) -> absl::Status {
+  return connection_.Call([&](const RadosSession& session) -> absl::Status {
     ASSIGN_OR_RETURN(const PoolHandle pool, session.OpenPool(name.pool, name.rados_namespace));
     rbd_image_options_t handle = nullptr;
     rbd_image_options_create(&handle);
@@ -163,14 +151,14 @@ absl::StatusOr<std::unique_ptr<ImageWriter>> RbdBlockStore::OpenWriter(const Ima
 
 absl::StatusOr<std::string> RbdBlockStore::ReadImage(const ImageName& name, uint64_t offset_bytes,
                                                      size_t length_bytes) {
-  return Call([&](const RadosSession& session) -> absl::StatusOr<std::string> {
+  return connection_.Call([&](const RadosSession& session) -> absl::StatusOr<std::string> {
     ASSIGN_OR_RETURN(const RbdImage image, RbdImage::OpenReadOnly(session, name));
     return image.Read(offset_bytes, length_bytes);
   });
 }
 
 absl::Status RbdBlockStore::CloneImage(const SnapshotName& parent, const ImageName& child) {
-  return Call([&](const RadosSession& session) -> absl::Status {
+  return connection_.Call([&](const RadosSession& session) -> absl::Status {
     ASSIGN_OR_RETURN(const PoolHandle parent_pool,
                      session.OpenPool(parent.image.pool, parent.image.rados_namespace));
     ASSIGN_OR_RETURN(const PoolHandle pool, session.OpenPool(child.pool, child.rados_namespace));
@@ -185,7 +173,7 @@ absl::Status RbdBlockStore::CloneImage(const SnapshotName& parent, const ImageNa
 }
 
 absl::Status RbdBlockStore::AmendImage(const ImageName& name, const ImageChange& change) {
-  return Call([&](const RadosSession& session) -> absl::Status {
+  return connection_.Call([&](const RadosSession& session) -> absl::Status {
     ASSIGN_OR_RETURN(RbdImage image, RbdImage::Open(session, name));
     for (const auto& [key, value] : change.metadata) {
       RETURN_IF_ERROR(image.SetMetadata(key, value));
@@ -197,7 +185,7 @@ absl::Status RbdBlockStore::AmendImage(const ImageName& name, const ImageChange&
 }
 
 absl::Status RbdBlockStore::RenameImage(const ImageName& from, const std::string& to) {
-  return Call([&](const RadosSession& session) -> absl::Status {
+  return connection_.Call([&](const RadosSession& session) -> absl::Status {
     ASSIGN_OR_RETURN(const PoolHandle pool, session.OpenPool(from.pool, from.rados_namespace));
     const int result = rbd_rename(pool.get(), from.name.c_str(), to.c_str());
     if (result == -ENOENT) return ImageNotFound(from);
@@ -208,7 +196,7 @@ absl::Status RbdBlockStore::RenameImage(const ImageName& from, const std::string
 }
 
 absl::Status RbdBlockStore::RemoveImage(const ImageName& name) {
-  return Call([&](const RadosSession& session) -> absl::Status {
+  return connection_.Call([&](const RadosSession& session) -> absl::Status {
     ASSIGN_OR_RETURN(const PoolHandle pool, session.OpenPool(name.pool, name.rados_namespace));
     // A full pool must not keep anybody from making room.
     rados_set_pool_full_try(pool.get());
@@ -233,7 +221,7 @@ absl::Status RbdBlockStore::RemoveImage(const ImageName& name) {
 }
 
 absl::Status RbdBlockStore::CreateProtectedSnapshot(const SnapshotName& name) {
-  return Call([&](const RadosSession& session) -> absl::Status {
+  return connection_.Call([&](const RadosSession& session) -> absl::Status {
     ASSIGN_OR_RETURN(RbdImage image, RbdImage::Open(session, name.image));
     RETURN_IF_ERROR(image.CreateSnapshot(name.snapshot));
     RETURN_IF_ERROR(image.Protect(name.snapshot));
@@ -242,7 +230,7 @@ absl::Status RbdBlockStore::CreateProtectedSnapshot(const SnapshotName& name) {
 }
 
 absl::Status RbdBlockStore::RemoveSnapshot(const SnapshotName& name) {
-  return Call([&](const RadosSession& session) -> absl::Status {
+  return connection_.Call([&](const RadosSession& session) -> absl::Status {
     ASSIGN_OR_RETURN(RbdImage image, RbdImage::Open(session, name.image));
     const absl::Status found = FindSnapshot(image, name).status();
     if (absl::IsNotFound(found)) return absl::OkStatus();

@@ -9,7 +9,6 @@
 
 #include <memory>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -30,6 +29,9 @@ class RbdBlockStore : public BlockStore {
 
   // Health(), once connected or `timeout` has passed.
   absl::Status WaitUntilHealthy(absl::Duration timeout) const;
+
+  // For what else the agent wants of the cluster: a second connection would cost it memory.
+  RbdConnection& connection() { return connection_; }
 
   absl::Status Health() const override;
   absl::StatusOr<ClusterInfo> GetCluster() override;
@@ -53,10 +55,6 @@ class RbdBlockStore : public BlockStore {
   absl::Status RemoveSnapshot(const SnapshotName& name) override;
 
  private:
-  // Runs `body` on the connection's session, and reports to the connection how it ended.
-  template <typename Body>
-  std::invoke_result_t<Body, const RadosSession&> Call(Body body);
-
   RbdConnection connection_;
 };
 

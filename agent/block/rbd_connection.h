@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -13,6 +14,7 @@
 #include "absl/time/time.h"
 #include "agent/block/rbd_session.h"
 #include "base/mutex.h"
+#include "base/status_macros.h"
 
 namespace hvagent::block {
 
@@ -26,10 +28,22 @@ class RbdConnection {
   RbdConnection(const RbdConnection&) = delete;
   RbdConnection& operator=(const RbdConnection&) = delete;
 
+  const RbdOptions& options() const { return options_; }
+
   // OK, or UNAVAILABLE (CEPH_UNAVAILABLE) with what went wrong last. Does not block.
   absl::Status Health() const;
   // As Health, once connected or `timeout` has passed.
   absl::Status WaitUntilHealthy(absl::Duration timeout) const;
+
+  // Runs `body`, which returns absl::Status or absl::StatusOr<T>, on the session, and reports how
+  // it ended.
+  template <typename Body>
+  std::invoke_result_t<Body, const RadosSession&> Call(Body body) {
+    ASSIGN_OR_RETURN(const std::shared_ptr<RadosSession> session, Get());
+    auto result = body(*session);
+    Report(session, StatusOf(result));
+    return result;
+  }
 
   // The connection, or Health(). Does not block.
   absl::StatusOr<std::shared_ptr<RadosSession>> Get() const;
@@ -41,6 +55,12 @@ class RbdConnection {
   void Report(const std::shared_ptr<RadosSession>& session, const absl::Status& status);
 
  private:
+  static const absl::Status& StatusOf(const absl::Status& status) { return status; }
+  template <typename T>
+  static const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
+    return result.status();
+  }
+
   void Run();
   void Connect();
   // Fences on the new `session` those that need it.

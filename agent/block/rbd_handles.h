@@ -1,6 +1,6 @@
-// librados and librbd know four kinds of handle, and all are void*. Here each is a type of its own
-// that closes itself. Where one stands on another (image on io context on cluster) the order of
-// members or variables keeps the lower one alive: declare it first.
+// librados and librbd know several kinds of handle, and nearly all are void*. Here each is a type
+// of its own that closes itself. Where one stands on another (image on io context on cluster) the
+// order of members or variables keeps the lower one alive: declare it first.
 #ifndef HVAGENT_AGENT_BLOCK_RBD_HANDLES_H_
 #define HVAGENT_AGENT_BLOCK_RBD_HANDLES_H_
 
@@ -24,6 +24,27 @@ struct PoolTraits {
   static void Close(Handle handle) { rados_ioctx_destroy(handle); }
 };
 using PoolHandle = UniqueHandle<PoolTraits>;
+
+struct WriteOpTraits {
+  using Handle = rados_write_op_t;
+  static Handle Invalid() { return nullptr; }
+  static void Close(Handle handle) { rados_release_write_op(handle); }
+};
+using WriteOpHandle = UniqueHandle<WriteOpTraits>;
+
+struct ReadOpTraits {
+  using Handle = rados_read_op_t;
+  static Handle Invalid() { return nullptr; }
+  static void Close(Handle handle) { rados_release_read_op(handle); }
+};
+using ReadOpHandle = UniqueHandle<ReadOpTraits>;
+
+struct OmapIteratorTraits {
+  using Handle = rados_omap_iter_t;
+  static Handle Invalid() { return nullptr; }
+  static void Close(Handle handle) { rados_omap_get_end(handle); }
+};
+using OmapIteratorHandle = UniqueHandle<OmapIteratorTraits>;
 
 struct ImageTraits {
   using Handle = rbd_image_t;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -43,35 +44,43 @@ absl::Status ConnectStatus(int result, const RbdOptions& options) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<RadosSession>> RadosSession::Connect(const RbdOptions& options) {
-  const std::string& entity = options.entity;
+absl::Status Configure(const ClusterHandle& client, const char* name, const std::string& value) {
+  const int result = rados_conf_set(client.get(), name, value.c_str());
+  return CephStatus(result, absl::StrCat("set librados's ", name), "this process");
+}
+
+absl::StatusOr<ClusterHandle> MakeClient(const RbdOptions& options, const std::string& entity) {
   rados_t handle = nullptr;
   RETURN_IF_ERROR(
       CephStatus(rados_create2(&handle, "ceph", entity.c_str(), 0), "make a Ceph client", entity));
-  ClusterHandle cluster(handle);
+  ClusterHandle client(handle);
   RETURN_IF_ERROR(
       CephStatus(rados_conf_read_file(
                      handle, options.config_file.empty() ? nullptr : options.config_file.c_str()),
                  absl::StrCat("read Ceph's configuration ", options.config_file), entity));
-
-  const auto set = [&](const char* key, const std::string& value) {
-    return CephStatus(rados_conf_set(handle, key, value.c_str()),
-                      absl::StrCat("set ", key, " to ", value), entity);
-  };
   const auto seconds = [](absl::Duration timeout) {
     return absl::StrCat(
         std::max<int64_t>(1, absl::ToInt64Seconds(absl::Ceil(timeout, absl::Seconds(1)))));
   };
-  if (!options.keyring_file.empty()) RETURN_IF_ERROR(set("keyring", options.keyring_file));
   // The first two are 0 by default, which is for ever.
-  RETURN_IF_ERROR(set("rados_osd_op_timeout", seconds(options.op_timeout)));
-  RETURN_IF_ERROR(set("rados_mon_op_timeout", seconds(options.mon_timeout)));
-  RETURN_IF_ERROR(set("client_mount_timeout", seconds(options.mon_timeout)));
+  RETURN_IF_ERROR(Configure(client, "rados_osd_op_timeout", seconds(options.op_timeout)));
+  RETURN_IF_ERROR(Configure(client, "rados_mon_op_timeout", seconds(options.mon_timeout)));
+  RETURN_IF_ERROR(Configure(client, "client_mount_timeout", seconds(options.mon_timeout)));
+  return client;
+}
+
+absl::StatusOr<std::shared_ptr<RadosSession>> RadosSession::Connect(const RbdOptions& options) {
+  const std::string& entity = options.entity;
+  ASSIGN_OR_RETURN(ClusterHandle cluster, MakeClient(options, entity));
+  if (!options.keyring_file.empty()) {
+    RETURN_IF_ERROR(Configure(cluster, "keyring", options.keyring_file));
+  }
   // Guests profit from a cache; an import only copies its data once more for it.
-  RETURN_IF_ERROR(set("rbd_cache", "false"));
-  RETURN_IF_ERROR(ConnectStatus(rados_connect(handle), options));
+  RETURN_IF_ERROR(Configure(cluster, "rbd_cache", "false"));
+  RETURN_IF_ERROR(ConnectStatus(rados_connect(cluster.get()), options));
   char* address = nullptr;
-  RETURN_IF_ERROR(CephStatus(rados_getaddrs(handle, &address), "get its own address", entity));
+  RETURN_IF_ERROR(
+      CephStatus(rados_getaddrs(cluster.get(), &address), "get its own address", entity));
   std::shared_ptr<RadosSession> session(new RadosSession(std::move(cluster), entity, address));
   rados_buffer_free(address);
   return session;
@@ -117,6 +126,7 @@ absl::StatusOr<std::string> RadosSession::MonCommand(const std::string& command)
   const int result =
       rados_mon_command(cluster_.get(), &line, 1, "", 0, &output, &output_size, nullptr, nullptr);
   std::string answer(output == nullptr ? "" : output, output_size);
+  if (output != nullptr) explicit_bzero(output, output_size);  // it may be a key
   rados_buffer_free(output);
   RETURN_IF_ERROR(FromMonitors(result, absl::StrCat("ask ", command), entity_));
   return answer;

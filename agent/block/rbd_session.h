@@ -26,6 +26,12 @@ struct RbdOptions {
   absl::Duration probe_interval = absl::Seconds(5);
 };
 
+// A client of options.config_file's cluster with all timeouts set, as `entity`, that has yet to
+// connect.
+absl::StatusOr<ClusterHandle> MakeClient(const RbdOptions& options, const std::string& entity);
+// Overrides one setting of its configuration file. The error does not quote the value.
+absl::Status Configure(const ClusterHandle& client, const char* name, const std::string& value);
+
 // The command to the monitors for what ParseMonMap reads.
 inline constexpr char kMonDump[] = R"({"prefix": "mon dump", "format": "json"})";
 
@@ -45,7 +51,8 @@ class RadosSession {
   absl::StatusOr<PoolHandle> OpenPool(const std::string& pool,
                                       const std::string& rados_namespace = "") const;
 
-  // Sends a command, in JSON, that only asks; returns what the monitors answer.
+  // Sends a command, in JSON, that only asks; returns what the monitors answer. Whoever asks for a
+  // key wipes the answer; librados's copy of it is wiped here.
   // Errors: UNAVAILABLE (CEPH_UNAVAILABLE) if they do not in time.
   absl::StatusOr<std::string> MonCommand(const std::string& command) const;
 
