@@ -1,11 +1,14 @@
 #include "agent/hypervisor/memory_hypervisor.h"
 
+#include <sstream>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "domain_xml/domain_xml.h"
+#include "pugixml.hpp"
 
 namespace hvagent::hypervisor {
 namespace {
@@ -19,6 +22,35 @@ absl::Status NameTaken(const DomainInfo& owner) {
   return Error(absl::StatusCode::kAlreadyExists, "DOMAIN_NAME_TAKEN",
                absl::StrCat("domain ", owner.name, " has UUID ", owner.uuid.ToString(),
                             "; choose another name and UUID, or remove that domain"));
+}
+
+struct Identity {
+  Uuid uuid;
+  std::string name;
+};
+
+absl::StatusOr<Identity> ReadIdentity(absl::string_view xml) {
+  pugi::xml_document document;
+  if (!document.load_buffer(xml.data(), xml.size())) {
+    return absl::InvalidArgumentError("the domain is not XML");
+  }
+  const pugi::xml_node domain = document.child("domain");
+  Identity identity{.name = domain.child_value("name")};
+  if (identity.name.empty()) return absl::InvalidArgumentError("the domain has no name");
+  ASSIGN_OR_RETURN(identity.uuid, Uuid::Parse(domain.child_value("uuid")));
+  return identity;
+}
+
+// Like libvirt, which gives the passwords of displays only to whom asks for them.
+std::string WithoutPasswords(const std::string& xml) {
+  pugi::xml_document document;
+  if (!absl::StrContains(xml, "passwd") || !document.load_string(xml.c_str())) return xml;
+  for (pugi::xml_node display : document.child("domain").child("devices").children("graphics")) {
+    display.remove_attribute("passwd");
+  }
+  std::ostringstream text;
+  document.save(text);
+  return text.str();
 }
 
 absl::Status Transient(const DomainInfo& domain) {
@@ -74,7 +106,8 @@ absl::StatusOr<std::string> MemoryHypervisor::GetDomainXml(const Uuid& uuid) {
   return faults_->Run([&]() -> absl::StatusOr<std::string> {
     MutexLock lock(mutex_);
     ASSIGN_OR_RETURN(const auto domain, Find(uuid));
-    return domain->second.IsActive() ? domain->second.live_xml : domain->second.xml;
+    const Domain& found = domain->second;
+    return WithoutPasswords(found.IsActive() ? found.live_xml : found.xml);
   });
 }
 
@@ -92,17 +125,19 @@ absl::Status MemoryHypervisor::DefineDomain(absl::string_view xml) {
 }
 
 absl::Status MemoryHypervisor::Define(absl::string_view xml) {
-  ASSIGN_OR_RETURN(const domain_xml::DomainSpec spec, domain_xml::Parse(xml));
+  ASSIGN_OR_RETURN(const Identity identity, ReadIdentity(xml));
   MutexLock lock(mutex_);
   for (const auto& [uuid, domain] : domains_) {
-    if ((uuid == spec.uuid) != (domain.info.name == spec.name)) return NameTaken(domain.info);
+    if ((uuid == identity.uuid) != (domain.info.name == identity.name)) {
+      return NameTaken(domain.info);
+    }
   }
-  Domain& domain = domains_[spec.uuid];
-  domain.info.uuid = spec.uuid;
-  domain.info.name = spec.name;
+  Domain& domain = domains_[identity.uuid];
+  domain.info.uuid = identity.uuid;
+  domain.info.name = identity.name;
   domain.info.persistent = true;
   domain.xml = std::string(xml);
-  events_.Post(spec.uuid);
+  events_.Post(identity.uuid);
   return absl::OkStatus();
 }
 

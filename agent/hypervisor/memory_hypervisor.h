@@ -1,8 +1,8 @@
 // The hypervisor seam in memory, with the semantics of libvirt's: for `agentd --backend=memory`
 // and for tests. Guests obey the power button at once unless told otherwise.
 //
-// Domains that are defined through the seam must be our own (domain_xml::Parse reads them);
-// foreign ones are put there by AddForeignDomain, and may be any XML.
+// Any domain XML with a name and a UUID can be defined; a start looks at the disks of our own
+// domains (those that domain_xml::Parse reads) only. AddForeignDomain takes any text.
 //
 // Thread-safe. Nothing blocks, but for the disk opener.
 #ifndef HVAGENT_AGENT_HYPERVISOR_MEMORY_HYPERVISOR_H_

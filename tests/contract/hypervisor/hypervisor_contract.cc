@@ -2,51 +2,22 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "base/clock.h"
+#include "domain_xml/secret_use.h"
 #include "gmock/gmock.h"
+#include "tests/support/notices.h"
 #include "tests/support/status_matchers.h"
 
 namespace hvagent::hypervisor {
 
 using hvagent::testing::Fails;
 using hvagent::testing::IsOk;
+using hvagent::testing::Notices;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-constexpr absl::Duration kPatience = absl::Seconds(30);
-
-DomainListener Notices::Listener() {
-  return [this](std::optional<Uuid> domain) {
-    MutexLock lock(mutex_);
-    notices_.push_back(domain);
-    changed_.SignalAll();
-  };
-}
-
-bool Notices::Await(std::optional<Uuid> domain) {
-  const absl::Duration deadline = SystemClock().Monotonic() + kPatience;
-  MutexLock lock(mutex_);
-  while (true) {
-    const auto found = std::find(notices_.begin(), notices_.end(), domain);
-    if (found != notices_.end()) {
-      notices_.erase(found);
-      return true;
-    }
-    const absl::Duration left = deadline - SystemClock().Monotonic();
-    if (left <= absl::ZeroDuration()) return false;
-    changed_.WaitFor(mutex_, left);
-  }
-}
-
-size_t Notices::count() {
-  MutexLock lock(mutex_);
-  return notices_.size();
-}
 
 HypervisorContract::HypervisorContract() : subject_(GetParam()()) {}
 
@@ -56,6 +27,7 @@ HypervisorContract::~HypervisorContract() {
     const auto info = hypervisor().GetDomain(domain.uuid);
     if (absl::IsNotFound(info.status())) continue;
     EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), IsOk());
+    if (info.ok() && !info->persistent) continue;  // It went with its guest.
     EXPECT_THAT(hypervisor().UndefineDomain(domain.uuid), IsOk());
   }
 }
@@ -80,6 +52,32 @@ HypervisorContract::TestDomain HypervisorContract::RunningDomain() {
   const TestDomain domain = DefinedDomain();
   EXPECT_THAT(hypervisor().StartDomain(domain.uuid), IsOk());
   return domain;
+}
+
+std::string HypervisorContract::XmlWithSecret(const TestDomain& domain, const Uuid& secret,
+                                              Maker maker) {
+  const char* mark =
+      maker == Maker::kUs
+          ? "<hvagent:mark xmlns:hvagent='https://hypervisor-agent.org/domain/1' node='node' "
+            "generation='1'><hvagent:secret entity='client.cinder' fingerprint='00ff00ff00ff00ff' "
+            "generation='1700000000'/></hvagent:mark>"
+          : "<nova:instance xmlns:nova='http://openstack.org/xmlns/libvirt/nova/1.1'/>";
+  return absl::StrCat(
+      "<domain type='", subject_->domain_type(), "'><name>", domain.name, "</name><uuid>",
+      domain.uuid.ToString(), "</uuid><metadata>", mark,
+      "</metadata><memory unit='MiB'>64</memory><os><type>hvm</type></os><devices>"
+      "<disk type='network' device='disk'><driver name='qemu' type='raw'/>"
+      "<auth username='cinder'><secret type='ceph' uuid='",
+      secret.ToString(),
+      "'/></auth><source protocol='rbd' name='vms/disk'><host name='192.0.2.1'/></source>"
+      "<target dev='vda' bus='virtio'/></disk>"
+      "<graphics type='vnc' port='-1' autoport='yes' passwd='opensesame'/></devices></domain>");
+}
+
+std::string HypervisorContract::Definition(const TestDomain& domain) {
+  const auto definition = hypervisor().GetDefinition(domain.uuid);
+  EXPECT_THAT(definition, IsOk());
+  return definition.ok() ? std::string(definition->Reveal()) : "";
 }
 
 DomainState HypervisorContract::StateOf(const TestDomain& domain) {
@@ -132,6 +130,7 @@ TEST_P(HypervisorContract, MissingDomainIsNotFoundByEveryCall) {
   EXPECT_THAT(hypervisor().GetDomain(domain.uuid), not_found);
   EXPECT_THAT(hypervisor().GetDomainByName(domain.name), not_found);
   EXPECT_THAT(hypervisor().GetDomainXml(domain.uuid), not_found);
+  EXPECT_THAT(hypervisor().GetDefinition(domain.uuid), not_found);
   EXPECT_THAT(hypervisor().StartDomain(domain.uuid), not_found);
   EXPECT_THAT(hypervisor().ShutdownDomain(domain.uuid), not_found);
   EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, false), not_found);
@@ -260,6 +259,56 @@ TEST_P(HypervisorContract, RunningGuestKeepsWhatItWasStartedWith) {
   EXPECT_THAT(*hypervisor().GetDomainXml(domain.uuid), HasSubstr("131072"));
 }
 
+TEST_P(HypervisorContract, OnlyTheDefinitionHoldsPasswords) {
+  const TestDomain domain = NewDomain();
+  ASSERT_THAT(hypervisor().DefineDomain(XmlWithSecret(domain, Uuid::Random(), Maker::kOthers)),
+              IsOk());
+  EXPECT_THAT(Definition(domain), HasSubstr("opensesame"));
+  EXPECT_THAT(*hypervisor().GetDomainXml(domain.uuid), Not(HasSubstr("opensesame")));
+}
+
+TEST_P(HypervisorContract, DefinitionWithAnotherSecretIsWhatWasGivenBack) {
+  const Uuid before = Uuid::Random();
+  const Uuid after = Uuid::Random();
+  for (const Maker maker : {Maker::kUs, Maker::kOthers}) {
+    const TestDomain domain = NewDomain();
+    ASSERT_THAT(hypervisor().DefineDomain(XmlWithSecret(domain, before, maker)), IsOk());
+    const auto changed = domain_xml::ReplaceSecret(Definition(domain), before, "", after);
+    ASSERT_THAT(changed, IsOk());
+    ASSERT_TRUE(changed->has_value()) << Definition(domain);
+    EXPECT_THAT(hypervisor().DefineDomain(**changed), IsOk());
+    EXPECT_EQ(Definition(domain), **changed);
+    EXPECT_EQ(StateOf(domain), DomainState::kShutOff);
+  }
+}
+
+TEST_P(HypervisorContract, DefinitionOfRunningGuestChangesWithoutTheGuest) {
+  const Uuid before = Uuid::Random();
+  const Uuid after = Uuid::Random();
+  for (const Maker maker : {Maker::kUs, Maker::kOthers}) {
+    const TestDomain domain = RunningDomain();
+    const std::string live = *hypervisor().GetDomainXml(domain.uuid);
+    ASSERT_THAT(hypervisor().DefineDomain(XmlWithSecret(domain, before, maker)), IsOk());
+    const auto changed = domain_xml::ReplaceSecret(Definition(domain), before, "", after);
+    ASSERT_THAT(changed, IsOk());
+    ASSERT_TRUE(changed->has_value()) << Definition(domain);
+    EXPECT_THAT(hypervisor().DefineDomain(**changed), IsOk());
+    EXPECT_EQ(Definition(domain), **changed);
+    EXPECT_EQ(StateOf(domain), DomainState::kRunning);
+    EXPECT_EQ(*hypervisor().GetDomainXml(domain.uuid), live);
+    EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), IsOk());
+    EXPECT_THAT(*hypervisor().GetDomainXml(domain.uuid), HasSubstr(after.ToString()));
+  }
+}
+
+TEST_P(HypervisorContract, TransientGuestHasNoDefinition) {
+  const TestDomain domain = NewDomain();
+  subject().RunTransient({domain.uuid, domain.name, DomainState::kRunning, false}, Xml(domain));
+  ASSERT_EQ(StateOf(domain), DomainState::kRunning);
+  EXPECT_THAT(hypervisor().GetDefinition(domain.uuid),
+              Fails(absl::StatusCode::kFailedPrecondition, "DOMAIN_TRANSIENT"));
+}
+
 TEST_P(HypervisorContract, TellsListenerOfEveryChange) {
   Notices notices;
   hypervisor().SetListener(notices.Listener());
@@ -279,10 +328,10 @@ TEST_P(HypervisorContract, RemovedListenerHearsNoMore) {
   Notices listening;
   hypervisor().SetListener(removed.Listener());
   hypervisor().SetListener(listening.Listener());
-  const size_t before = removed.count();
+  const size_t before = removed.Left().size();
   const TestDomain domain = DefinedDomain();
   EXPECT_TRUE(listening.Await(domain.uuid));
-  EXPECT_EQ(removed.count(), before);
+  EXPECT_EQ(removed.Left().size(), before);
   hypervisor().SetListener(nullptr);
 }
 

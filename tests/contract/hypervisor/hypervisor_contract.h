@@ -8,12 +8,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "agent/hypervisor/hypervisor.h"
-#include "base/mutex.h"
 #include "gtest/gtest.h"
 
 namespace hvagent::hypervisor {
@@ -25,26 +23,15 @@ class HypervisorUnderTest {
   virtual Hypervisor& hypervisor() = 0;
   // A domain that can be started here.
   virtual std::string DomainXml(const Uuid& uuid, const std::string& name, uint64_t memory_mib) = 0;
+  // What libvirt calls the domains that there can be here: "qemu".
+  virtual std::string domain_type() const = 0;
+  // Runs a guest of DomainXml's that nobody has defined; `info` describes it.
+  virtual void RunTransient(const DomainInfo& info, const std::string& xml) = 0;
   // Whether its guest stops when the power button is pressed.
   virtual bool guests_obey_power_button() const = 0;
 };
 
 using HypervisorFactory = std::function<std::unique_ptr<HypervisorUnderTest>()>;
-
-// Keeps what a listener was told, until it is awaited.
-class Notices {
- public:
-  DomainListener Listener();
-  // Waits for a notice of `domain`, or of all for nullopt, and forgets it. Returns false when
-  // none came within a generous time.
-  bool Await(std::optional<Uuid> domain);
-  size_t count();
-
- private:
-  Mutex mutex_;
-  CondVar changed_;
-  std::vector<std::optional<Uuid>> notices_ ABSL_GUARDED_BY(mutex_);
-};
 
 class HypervisorContract : public ::testing::TestWithParam<HypervisorFactory> {
  protected:
@@ -63,9 +50,13 @@ class HypervisorContract : public ::testing::TestWithParam<HypervisorFactory> {
   // Not defined yet.
   TestDomain NewDomain();
   std::string Xml(const TestDomain& domain, uint64_t memory_mib = 64);
+  // With a disk that uses a secret, and a display with the password "opensesame". Need not start.
+  enum class Maker { kUs, kOthers };
+  std::string XmlWithSecret(const TestDomain& domain, const Uuid& secret, Maker maker);
   TestDomain DefinedDomain();
   TestDomain RunningDomain();
 
+  std::string Definition(const TestDomain& domain);
   DomainState StateOf(const TestDomain& domain);
   std::vector<DomainInfo> List();
 

@@ -22,6 +22,7 @@ class LibvirtSecretsUnderTest final : public SecretStoreUnderTest {
   secrets::SecretStore& store() override { return store_; }
   bool can_undefine() const override { return is_daemon_; }
   bool can_be_ephemeral() const override { return is_daemon_; }
+  bool is_unheard() const override { return is_daemon_; }
 
  private:
   const std::shared_ptr<LibvirtConnection> connection_;

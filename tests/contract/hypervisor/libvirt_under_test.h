@@ -6,6 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/hypervisor/libvirt_connection.h"
+#include "agent/hypervisor/libvirt_error.h"
+#include "agent/hypervisor/libvirt_handles.h"
 #include "agent/hypervisor/libvirt_hypervisor.h"
 #include "tests/contract/hypervisor/hypervisor_contract.h"
 #include "tests/support/status_matchers.h"
@@ -27,6 +29,19 @@ class LibvirtUnderTest final : public HypervisorUnderTest {
     return absl::StrCat("<domain type='", domain_type_, "'><name>", name, "</name><uuid>",
                         uuid.ToString(), "</uuid><memory unit='MiB'>", memory_mib,
                         "</memory><os><type>hvm</type></os></domain>");
+  }
+
+  std::string domain_type() const override { return domain_type_; }
+
+  void RunTransient(const DomainInfo& /*info*/, const std::string& xml) override {
+    EXPECT_THAT(
+        connection_.Call("cannot run the domain",
+                         [xml](virConnectPtr connection) -> absl::Status {
+                           const VirDomain domain(virDomainCreateXML(connection, xml.c_str(), 0));
+                           return domain != nullptr ? absl::OkStatus()
+                                                    : LibvirtError("cannot run the domain");
+                         }),
+        hvagent::testing::IsOk());
   }
 
   bool guests_obey_power_button() const override { return guests_obey_; }

@@ -21,6 +21,12 @@ class MemoryUnderTest final : public HypervisorUnderTest {
     return xml.value_or("");
   }
 
+  std::string domain_type() const override { return "qemu"; }
+
+  void RunTransient(const DomainInfo& info, const std::string& xml) override {
+    hypervisor_.AddForeignDomain(info, xml);
+  }
+
   bool guests_obey_power_button() const override { return true; }
 
  private:

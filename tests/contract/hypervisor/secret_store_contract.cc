@@ -3,15 +3,18 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
+#include "tests/support/notices.h"
 #include "tests/support/status_matchers.h"
 
 namespace hvagent::hypervisor {
 
 using hvagent::testing::Fails;
 using hvagent::testing::IsOk;
+using hvagent::testing::Notices;
 using secrets::SecretBytes;
 using secrets::SecretRecord;
 using ::testing::Contains;
@@ -20,6 +23,7 @@ using ::testing::Not;
 SecretStoreContract::SecretStoreContract() : subject_(GetParam()()) {}
 
 SecretStoreContract::~SecretStoreContract() {
+  store().SetListener(nullptr);
   if (!subject_->can_undefine()) return;
   for (const Uuid& uuid : uuids_) {
     const absl::Status removed = store().Undefine(uuid);
@@ -161,6 +165,46 @@ TEST_P(SecretStoreContract, UndefineRemovesSecretWithItsValue) {
   EXPECT_THAT(store().GetValue(record.uuid), SecretNotFound());
   EXPECT_THAT(store().Define(record), IsOk());
   EXPECT_THAT(store().GetValue(record.uuid), HasNoValue());
+}
+
+TEST_P(SecretStoreContract, TellsListenerOfEveryChange) {
+  Notices notices;
+  store().SetListener(notices.Listener());
+  const SecretRecord record = DefinedRecord();
+  EXPECT_TRUE(notices.Await(record.uuid)) << "defined";
+  EXPECT_THAT(store().SetValue(record.uuid, SecretBytes("first")), IsOk());
+  EXPECT_TRUE(notices.Await(record.uuid)) << "got a value";
+  EXPECT_THAT(store().SetValue(record.uuid, SecretBytes("second")), IsOk());
+  EXPECT_TRUE(notices.Await(record.uuid)) << "got another value";
+  if (subject().can_undefine()) {
+    EXPECT_THAT(store().Undefine(record.uuid), IsOk());
+    EXPECT_TRUE(notices.Await(record.uuid)) << "undefined";
+  }
+  store().SetListener(nullptr);
+}
+
+TEST_P(SecretStoreContract, ListenerSetLateIsToldOnceToLookAtAll) {
+  if (!subject().is_unheard()) GTEST_SKIP() << "the tests share this one";
+  Notices notices;
+  DefinedRecord("first");
+  DefinedRecord("second");
+  store().SetListener(notices.Listener());
+  EXPECT_TRUE(notices.Await(std::nullopt));
+  // What comes later is told of by name.
+  EXPECT_TRUE(notices.Await(DefinedRecord().uuid));
+  EXPECT_THAT(notices.Left(), Not(Contains(std::nullopt)));
+  store().SetListener(nullptr);
+}
+
+TEST_P(SecretStoreContract, RemovedListenerHearsNoMore) {
+  Notices removed;
+  Notices listening;
+  store().SetListener(removed.Listener());
+  store().SetListener(listening.Listener());
+  const size_t before = removed.Left().size();
+  EXPECT_TRUE(listening.Await(DefinedRecord().uuid));
+  EXPECT_EQ(removed.Left().size(), before);
+  store().SetListener(nullptr);
 }
 
 }  // namespace

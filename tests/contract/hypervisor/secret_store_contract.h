@@ -24,6 +24,8 @@ class SecretStoreUnderTest {
   // when it runs in process (it calls a callback that only a daemon sets).
   virtual bool can_undefine() const { return true; }
   virtual bool can_be_ephemeral() const { return true; }
+  // Whether nobody has listened to it before.
+  virtual bool is_unheard() const { return true; }
 };
 
 using SecretStoreFactory = std::function<std::unique_ptr<SecretStoreUnderTest>()>;

@@ -16,17 +16,20 @@
 #include "absl/strings/str_cat.h"
 #include "agent/hypervisor/libvirt_connection.h"
 #include "agent/hypervisor/libvirt_hypervisor.h"
+#include "agent/hypervisor/libvirt_secret_store.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/mutex.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/notices.h"
 #include "tests/support/status_matchers.h"
 
 namespace hvagent::hypervisor {
 namespace {
 
 using hvagent::testing::Fails;
+using hvagent::testing::Notices;
+using secrets::SecretRecord;
 
 constexpr absl::Duration kPatience = absl::Minutes(1);
 constexpr absl::Duration kCallTimeout = absl::Seconds(2);
@@ -53,12 +56,10 @@ class LibvirtdFaultsTest : public ::testing::Test {
                      .call_timeout = kCallTimeout,
                      .keepalive_interval = absl::Seconds(1),
                      .keepalive_count = 3}),
-        hypervisor_(&connection_) {
-    hypervisor_.SetListener([this](std::optional<Uuid> domain) {
-      MutexLock lock(mutex_);
-      notices_.push_back(domain);
-      changed_.SignalAll();
-    });
+        hypervisor_(&connection_),
+        secrets_(&connection_) {
+    hypervisor_.SetListener(domains_told_.Listener());
+    secrets_.SetListener(secrets_told_.Listener());
   }
 
   ~LibvirtdFaultsTest() override {
@@ -70,6 +71,7 @@ class LibvirtdFaultsTest : public ::testing::Test {
       }
     }
     hypervisor_.SetListener(nullptr);
+    secrets_.SetListener(nullptr);
   }
 
   // kill, freeze, thaw or heal.
@@ -90,20 +92,13 @@ class LibvirtdFaultsTest : public ::testing::Test {
     return domains_.back();
   }
 
-  bool AwaitNotice(std::optional<Uuid> notice) {
-    const absl::Duration deadline = SystemClock().Monotonic() + kPatience;
-    MutexLock lock(mutex_);
-    while (std::find(notices_.begin(), notices_.end(), notice) == notices_.end()) {
-      const absl::Duration left = deadline - SystemClock().Monotonic();
-      if (left <= absl::ZeroDuration()) return false;
-      changed_.WaitFor(mutex_, left);
-    }
-    return true;
-  }
-
-  void ForgetNotices() {
-    MutexLock lock(mutex_);
-    notices_.clear();
+  SecretRecord EphemeralSecret() {
+    const Uuid uuid = Uuid::Random();
+    SecretRecord secret = {
+        .uuid = uuid, .usage = absl::StrCat("fault ", uuid.ToString()), .ephemeral = true};
+    EXPECT_OK(secrets_.Define(secret));
+    EXPECT_OK(secrets_.SetValue(uuid, secrets::SecretBytes("key")));
+    return secret;
   }
 
   // A lost connection is noticed by itself, with no call to find it.
@@ -115,19 +110,22 @@ class LibvirtdFaultsTest : public ::testing::Test {
     }
   }
 
-  Mutex mutex_;
-  CondVar changed_;
-  std::vector<std::optional<Uuid>> notices_ ABSL_GUARDED_BY(mutex_);
+  Notices domains_told_;
+  Notices secrets_told_;
   std::vector<Uuid> domains_;
   LibvirtConnection connection_;
   LibvirtHypervisor hypervisor_;
+  LibvirtSecretStore secrets_;
 };
 
 TEST_F(LibvirtdFaultsTest, ReconnectsToRestartedLibvirtdAndLooksAtAll) {
   ASSERT_OK(connection_.WaitUntilConnected(kPatience));
-  ASSERT_TRUE(AwaitNotice(std::nullopt));
+  ASSERT_TRUE(domains_told_.Await(std::nullopt));
+  ASSERT_TRUE(secrets_told_.Await(std::nullopt));
   const Uuid domain = RunningDomain();
-  ForgetNotices();
+  const SecretRecord secret = EphemeralSecret();
+  ASSERT_TRUE(secrets_told_.Await(secret.uuid));
+  domains_told_.Forget();
 
   Fault("kill");
   AwaitUnhealthy();
@@ -136,14 +134,22 @@ TEST_F(LibvirtdFaultsTest, ReconnectsToRestartedLibvirtdAndLooksAtAll) {
 
   Fault("heal");
   ASSERT_OK(connection_.WaitUntilConnected(kPatience));
-  EXPECT_TRUE(AwaitNotice(std::nullopt));
+  EXPECT_TRUE(domains_told_.Await(std::nullopt));
+  EXPECT_TRUE(secrets_told_.Await(std::nullopt));
   const auto info = hypervisor_.GetDomain(domain);
   ASSERT_OK(info);
   EXPECT_EQ(info->state, DomainState::kRunning) << "the guest outlives libvirtd";
   // Events come over the new connection too.
-  ForgetNotices();
+  domains_told_.Forget();
   EXPECT_OK(hypervisor_.DestroyDomain(domain));
-  EXPECT_TRUE(AwaitNotice(domain));
+  EXPECT_TRUE(domains_told_.Await(domain));
+  secrets_told_.Forget();
+  EXPECT_THAT(secrets_.GetValue(secret.uuid),
+              Fails(absl::StatusCode::kNotFound, "SECRET_NOT_FOUND"))
+      << "libvirtd took it along";
+  EXPECT_OK(secrets_.Define(secret));
+  EXPECT_TRUE(secrets_told_.Await(secret.uuid));
+  EXPECT_OK(secrets_.Undefine(secret.uuid));
 }
 
 TEST_F(LibvirtdFaultsTest, CallUnderWayFailsWhenLibvirtdDies) {

@@ -9,12 +9,14 @@
 #include "domain_xml/domain_xml.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/notices.h"
 #include "tests/support/status_matchers.h"
 
 namespace hvagent::hypervisor {
 namespace {
 
 using hvagent::testing::Fails;
+using hvagent::testing::Notices;
 using ::testing::HasSubstr;
 
 class MemoryHypervisorTest : public ::testing::Test {
@@ -73,7 +75,12 @@ TEST_F(MemoryHypervisorTest, GuestMayUsePrivateSecret) {
 TEST_F(MemoryHypervisorTest, EphemeralSecretIsGoneAfterRestartOfLibvirt) {
   Define();
   ASSERT_OK(secrets_.Define({.uuid = secret_, .usage = "client.cinder", .ephemeral = true}));
+  Notices notices;
+  secrets_.SetListener(notices.Listener());
+  ASSERT_TRUE(notices.Await(std::nullopt)) << "of the definition before";
   secrets_.LoseEphemeral();
+  EXPECT_TRUE(notices.Await(std::nullopt));
+  secrets_.SetListener(nullptr);
   EXPECT_THAT(secrets_.GetValue(secret_), Fails(absl::StatusCode::kNotFound, "SECRET_NOT_FOUND"));
 }
 
