@@ -102,10 +102,10 @@ ceph_key() {
 }
 
 # ceph_users: the guide's three with the guide's caps, and the agents' own: it clones, grows and deletes in the four
-# pools of disks, fences (profile rbd may add to the blocklist, not remove), and keeps its registry in `hvagent`, which
-# no guest's key can write.
+# pools of disks, fences (profile rbd may add to the blocklist, not remove), keeps what all agents share in `hvagent`,
+# which no guest's key can write, and may fetch the keys of guests' users, by their names, and no other.
 ceph_users() {
-  local id
+  local id get_key='allow command "auth get-key"'
   ceph_key mon. --cap mon 'allow *'
   ceph_key client.admin --cap mon 'allow *' --cap osd 'allow *' --cap mgr 'allow *'
   ceph_key mgr.x --cap mon 'allow profile mgr' --cap osd 'allow *'
@@ -116,7 +116,8 @@ ceph_users() {
   ceph_key client.cinder --cap mon 'profile rbd' \
     --cap osd 'profile rbd pool=volumes, profile rbd pool=vms, profile rbd pool=images'
   ceph_key client.cinder-backup --cap mon 'profile rbd' --cap osd 'profile rbd pool=backups'
-  ceph_key client.hvagent --cap mon 'profile rbd' \
+  ceph_key client.hvagent \
+    --cap mon "profile rbd, $get_key with entity=client.cinder, $get_key with entity prefix client.vm." \
     --cap osd 'profile rbd pool=images, profile rbd pool=volumes, profile rbd pool=vms, profile rbd pool=backups, allow rwx pool=hvagent'
 }
 
