@@ -4,7 +4,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/config.h"
 #include "agent/housekeeper.h"
+#include "agent/keeper/secret_guard.h"
+#include "agent/keeper/secret_keeper.h"
+#include "agent/keeper/secret_report.h"
+#include "agent/keeper/secret_rollout.h"
 #include "agent/listeners.h"
 #include "agent/operations/image_catalog.h"
 #include "agent/operations/image_import.h"
@@ -40,14 +45,17 @@ constexpr size_t kCallThreads = 32;
 constexpr size_t kCallQueue = 1024;
 constexpr absl::Duration kHealthPeriod = absl::Seconds(1);
 
-reconcile::VmWorkerOptions WorkerOptions(const v1::AgentConfig& config) {
-  return {.node_name = config.node_name(),
-          .images_pool = config.ceph().pools().images(),
-          .vms_pool = config.ceph().pools().vms(),
-          .volumes_pool = config.ceph().pools().volumes(),
-          .guest_entity = config.ceph().guest_entity(),
-          .serial_log_dir = config.guests().serial_log_dir(),
-          .prefer_v1_monitors = config.ceph().monitor_protocol() == v1::AgentConfig::Ceph::V1};
+reconcile::VmWorkerOptions WorkerOptions(const v1::AgentConfig& config,
+                                         keeper::SecretKeeper& keeper) {
+  return {
+      .node_name = config.node_name(),
+      .images_pool = config.ceph().pools().images(),
+      .vms_pool = config.ceph().pools().vms(),
+      .volumes_pool = config.ceph().pools().volumes(),
+      .guest_entity = config.ceph().guest_entity(),
+      .serial_log_dir = config.guests().serial_log_dir(),
+      .prefer_v1_monitors = config.ceph().monitor_protocol() == v1::AgentConfig::Ceph::V1,
+      .before_start = [&keeper](const std::string& entity) { return keeper.KeepForStart(entity); }};
 }
 
 reconcile::ReconcilerOptions LoopOptions(const v1::AgentConfig& config) {
@@ -60,23 +68,35 @@ reconcile::ReconcilerOptions LoopOptions(const v1::AgentConfig& config) {
 // Members are in the order in which they need each other; they go in the opposite order.
 class Server::Impl {
  public:
-  Impl(const v1::AgentConfig& config, Backends backends, std::unique_ptr<state::StateStore> state)
+  Impl(const v1::AgentConfig& config, Backends backends, std::unique_ptr<state::StateStore> state,
+       secrets::Sealer sealer)
       : backends_(std::move(backends)),
         state_(std::move(state)),
         requests_(*state_, clock_),
         operations_(*state_, clock_),
         catalog_(*backends_.block, config.ceph().pools().images()),
         board_(clock_),
-        worker_(WorkerOptions(config), *backends_.hypervisor, *backends_.block, *state_),
+        keeper_parts_{*backends_.secrets,    *backends_.keys, *backends_.block,
+                      *backends_.hypervisor, *state_,         clock_},
+        keeper_(keeper_parts_, std::move(sealer)),
+        reporter_(keeper_parts_, keeper_),
+        rollout_(keeper_parts_, keeper_, config.ceph().guest_entity()),
+        guard_(keeper_, *backends_.secrets, absl::Seconds(config.guests().resync_s())),
+        worker_(WorkerOptions(config, keeper_), *backends_.hypervisor, *backends_.block, *state_),
         reconciler_(LoopOptions(config), worker_, *backends_.hypervisor, *state_, board_, clock_),
         vms_(*state_, requests_, worker_, reconciler_, clock_),
         view_(*backends_.hypervisor, board_, worker_.options()),
-        health_(*backends_.hypervisor, *backends_.block, clock_),
+        health_(
+            *backends_.hypervisor, *backends_.block, [this] { return keeper_.Health(); }, clock_),
         housekeeper_(*state_, clock_),
         pool_("calls", kCallThreads, kCallQueue),
         node_service_(pool_, backends_.name, worker_.options(), *backends_.hypervisor,
                       *backends_.block, *state_, health_),
-        secret_service_(pool_, *backends_.secrets, *backends_.block, *state_, reconciler_),
+        secret_service_(pool_, {.backends = keeper_parts_,
+                                .keeper = keeper_,
+                                .reporter = reporter_,
+                                .rollout = rollout_,
+                                .look_at_vms = [this] { reconciler_.EnqueueAll(); }}),
         image_service_(pool_, catalog_, operations_, requests_),
         operation_service_(pool_, operations_),
         vm_service_({pool_, board_, reconciler_}, vms_, worker_, *backends_.hypervisor, *state_,
@@ -108,6 +128,7 @@ class Server::Impl {
   }
 
   void Run() {
+    guard_.Start();
     reconciler_.Start();
     housekeeper_.Start();
     health_.Start(
@@ -127,6 +148,7 @@ class Server::Impl {
     server_.reset();
     housekeeper_.Stop();
     reconciler_.Stop();
+    guard_.Stop();
   }
 
   int port() const { return port_; }
@@ -151,6 +173,11 @@ class Server::Impl {
   operations::OperationTable operations_;
   operations::ImageCatalog catalog_;
   reconcile::StatusBoard board_;
+  keeper::KeeperParts keeper_parts_;
+  keeper::SecretKeeper keeper_;
+  keeper::SecretReporter reporter_;
+  keeper::SecretRollout rollout_;
+  keeper::SecretGuard guard_;
   reconcile::VmWorker worker_;
   reconcile::Reconciler reconciler_;
   reconcile::DesiredVms vms_;
@@ -170,7 +197,10 @@ class Server::Impl {
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const v1::AgentConfig& config,
                                                       Backends backends) {
   ASSIGN_OR_RETURN(auto state, state::StateStore::Open(config.state_dir()));
-  auto impl = std::make_unique<Impl>(config, std::move(backends), std::move(state));
+  ASSIGN_OR_RETURN(secrets::Sealer sealer,
+                   secrets::Sealer::FromFile(config.sealing_key_file(), MakesSealingKey(config)));
+  auto impl =
+      std::make_unique<Impl>(config, std::move(backends), std::move(state), std::move(sealer));
   RETURN_IF_ERROR(impl->Listen(config));
   impl->Run();
   return std::unique_ptr<Server>(new Server(std::move(impl)));

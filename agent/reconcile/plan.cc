@@ -6,6 +6,9 @@
 namespace hvagent::reconcile {
 namespace {
 
+constexpr char kSecretChanged[] =
+    "the secret has changed: the definition names another than guests start with now";
+
 using hypervisor::DomainInfo;
 using hypervisor::DomainState;
 
@@ -69,11 +72,10 @@ absl::StatusOr<std::vector<Action>> PlanRunning(const ObservedVm& observed) {
     case DomainState::kShutOff:
     case DomainState::kCrashed:
       // Defined anew before each start, so that its monitors are those of today.
-      actions.push_back({ActionKind::kDefineDomain,
-                         observed.definition_is_stale
-                             ? "the secret has changed: the definition names another than guests "
-                               "start with now"
-                             : "monitors are refreshed before each start"});
+      actions.push_back(
+          {ActionKind::kDefineDomain, observed.definition_is_stale
+                                          ? kSecretChanged
+                                          : "monitors are refreshed before each start"});
       actions.push_back({ActionKind::kStartDomain, "the VM shall run"});
       return actions;
   }
@@ -101,6 +103,9 @@ absl::StatusOr<std::vector<Action>> PlanStopped(const state::VmRecord& desired,
   if (!observed.domain->persistent) {
     actions.insert(actions.begin(),
                    {ActionKind::kDefineDomain, "the running guest lost its definition"});
+  } else if (observed.definition_is_stale && !IsActive(observed.domain)) {
+    // So that an older secret is seen to be used by nobody.
+    actions.push_back({ActionKind::kDefineDomain, kSecretChanged});
   }
   return actions;
 }

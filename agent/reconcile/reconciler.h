@@ -48,11 +48,12 @@ class Reconciler {
 
   // Asks for a look at one VM. Does not block. Thread-safe.
   void Enqueue(const Uuid& uuid) { queue_.Add(uuid); }
+  // Look at every VM of the state again. Blocks on the state.
+  void EnqueueAll();
 
  private:
   void Work();
   void Resync();
-  void EnqueueAll();
   // One look and what follows from it.
   void Reconcile(const Uuid& uuid);
   absl::StatusOr<bool> MakeItSo(const state::VmRecord& vm);

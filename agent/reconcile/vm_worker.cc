@@ -112,7 +112,7 @@ absl::Status VmWorker::Run(const state::VmRecord& vm, const Action& action) {
     case ActionKind::kDefineDomain:
       return DefineDomain(vm);
     case ActionKind::kStartDomain:
-      return hypervisor_.StartDomain(vm.uuid);
+      return StartDomain(vm);
     case ActionKind::kShutdownDomain:
       return hypervisor_.ShutdownDomain(vm.uuid);
     case ActionKind::kDestroyDomain:
@@ -208,6 +208,14 @@ absl::Status VmWorker::DefineDomain(const state::VmRecord& vm) {
   ASSIGN_OR_RETURN(const domain_xml::DomainSpec spec, Resolve(vm.spec, vm.generation));
   ASSIGN_OR_RETURN(const std::string xml, domain_xml::Render(spec));
   return hypervisor_.DefineDomain(xml);
+}
+
+absl::Status VmWorker::StartDomain(const state::VmRecord& vm) {
+  if (options_.before_start) {
+    ASSIGN_OR_RETURN(const state::SecretBinding secret, GuestSecret(state_, options_.guest_entity));
+    RETURN_IF_ERROR(options_.before_start(secret.entity));
+  }
+  return hypervisor_.StartDomain(vm.uuid);
 }
 
 absl::Status VmWorker::RemoveRootDisk(const state::VmRecord& vm) {

@@ -6,6 +6,7 @@
 #ifndef HVAGENT_AGENT_RECONCILE_VM_WORKER_H_
 #define HVAGENT_AGENT_RECONCILE_VM_WORKER_H_
 
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -32,6 +33,8 @@ struct VmWorkerOptions {
   std::string serial_log_dir;
   // Disks name the monitors' v1 addresses even where all have v2 ones.
   bool prefer_v1_monitors = false;
+  // Makes the secret of this entity usable, right before a guest starts with it. May be empty.
+  std::function<absl::Status(const std::string& entity)> before_start;
 };
 
 class VmWorker {
@@ -73,6 +76,7 @@ class VmWorker {
   // Whether the VM's root disk was made here for it, marked or just before a crash.
   bool IsOurs(const state::VmRecord& vm, const block::ImageInfo& disk) const;
   absl::Status DefineDomain(const state::VmRecord& vm);
+  absl::Status StartDomain(const state::VmRecord& vm);
   absl::Status RemoveRootDisk(const state::VmRecord& vm);
 
   const VmWorkerOptions options_;

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "glog/logging.h"
@@ -11,8 +12,8 @@
 namespace hvagent::service {
 
 NodeHealth::NodeHealth(const hypervisor::Hypervisor& hypervisor, const block::BlockStore& block,
-                       const Clock& clock)
-    : hypervisor_(hypervisor), block_(block), clock_(clock) {}
+                       std::function<absl::Status()> secrets, const Clock& clock)
+    : hypervisor_(hypervisor), block_(block), secrets_right_(std::move(secrets)), clock_(clock) {}
 
 NodeHealth::~NodeHealth() { Stop(); }
 
@@ -32,7 +33,9 @@ void NodeHealth::Update(Part& part, const absl::Status& status) {
 bool NodeHealth::Look() {
   const absl::Status libvirt = hypervisor_.Health();
   const absl::Status ceph = block_.Health();
+  const absl::Status secrets = secrets_right_();
   MutexLock lock(mutex_);
+  Update(secrets_, secrets);
   Update(libvirt_, libvirt);
   Update(ceph_, ceph);
   Update(ready_, libvirt.ok() ? ceph : libvirt);
@@ -43,7 +46,7 @@ std::vector<v1::Condition> NodeHealth::Conditions() {
   Look();
   std::vector<v1::Condition> conditions;
   MutexLock lock(mutex_);
-  for (const Part* part : {&ready_, &libvirt_, &ceph_}) {
+  for (const Part* part : {&ready_, &libvirt_, &ceph_, &secrets_}) {
     v1::Condition& condition = conditions.emplace_back();
     condition.set_type(part->type);
     condition.set_status(part->healthy ? v1::Condition::TRUE : v1::Condition::FALSE);

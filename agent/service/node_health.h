@@ -20,12 +20,13 @@ namespace hvagent::service {
 // Thread-safe.
 class NodeHealth {
  public:
-  // Everything passed by reference outlives this object.
+  // `secrets` says, without blocking, whether this node's secrets are as they shall be. Everything
+  // passed by reference outlives this object.
   NodeHealth(const hypervisor::Hypervisor& hypervisor, const block::BlockStore& block,
-             const Clock& clock);
+             std::function<absl::Status()> secrets, const Clock& clock);
   ~NodeHealth();
 
-  // READY, LIBVIRT_CONNECTED and CEPH_CONNECTED, as of now. Does not block.
+  // READY, LIBVIRT_CONNECTED, CEPH_CONNECTED and SECRETS_RIGHT, as of now. Does not block.
   std::vector<v1::Condition> Conditions();
 
   // Polls every `period` on a thread and calls `on_change` with READY's value, at first and
@@ -53,6 +54,7 @@ class NodeHealth {
 
   const hypervisor::Hypervisor& hypervisor_;
   const block::BlockStore& block_;
+  const std::function<absl::Status()> secrets_right_;
   const Clock& clock_;
   Mutex mutex_;
   CondVar stop_changed_;
@@ -61,6 +63,9 @@ class NodeHealth {
   Part libvirt_ ABSL_GUARDED_BY(mutex_) = {.type = "LIBVIRT_CONNECTED",
                                            .reason_when_true = "CONNECTED"};
   Part ceph_ ABSL_GUARDED_BY(mutex_) = {.type = "CEPH_CONNECTED", .reason_when_true = "CONNECTED"};
+  // No part of READY: guests that run are well, and most starts succeed.
+  Part secrets_ ABSL_GUARDED_BY(mutex_) = {.type = "SECRETS_RIGHT",
+                                           .reason_when_true = "ALL_RIGHT"};
   std::thread thread_;
 };
 

@@ -12,11 +12,13 @@
 #include "base/names.h"
 #include "base/status_macros.h"
 #include "secrets/ceph_key.h"
+#include "secrets/key_source.h"
 #include "secrets/secret_identity.h"
-#include "secrets/secret_keeper.h"
 
 namespace hvagent::service {
 namespace {
+
+using secrets::SecretStep;
 
 // Whether a value is set; a private secret does not say, and is taken to have one.
 absl::StatusOr<bool> HasValue(secrets::SecretStore& store, const Uuid& uuid) {
@@ -26,22 +28,75 @@ absl::StatusOr<bool> HasValue(secrets::SecretStore& store, const Uuid& uuid) {
   return status;
 }
 
-v1::SecretAction::Kind ToProto(secrets::SecretStep::Kind kind) {
+v1::SecretAction::Kind ToProto(SecretStep::Kind kind) {
   switch (kind) {
-    case secrets::SecretStep::Kind::kDefine:
+    case SecretStep::Kind::kDefine:
       return v1::SecretAction::DEFINE;
-    case secrets::SecretStep::Kind::kSetValue:
+    case SecretStep::Kind::kSetValue:
       return v1::SecretAction::SET_VALUE;
+    case SecretStep::Kind::kMoveDomains:
+      return v1::SecretAction::MOVE_DOMAINS;
+    case SecretStep::Kind::kUndefine:
+      return v1::SecretAction::UNDEFINE;
   }
   return v1::SecretAction::KIND_UNSPECIFIED;
 }
 
-}  // namespace
+absl::Status CheckEntity(absl::string_view field, const std::string& entity) {
+  const absl::Status status = CheckClientEntity(entity);
+  return status.ok() ? status : InvalidField(field, status.message());
+}
 
-SecretService::SecretService(WorkerPool& pool, secrets::SecretStore& store,
-                             block::BlockStore& block, state::StateStore& state,
-                             reconcile::Reconciler& reconciler)
-    : pool_(pool), store_(store), block_(block), state_(state), reconciler_(reconciler) {}
+// nullopt when `text` is empty.
+absl::StatusOr<std::optional<Uuid>> ReadUuid(absl::string_view field, const std::string& text) {
+  if (text.empty()) return std::optional<Uuid>();
+  const auto uuid = Uuid::Parse(text);
+  if (!uuid.ok()) return InvalidField(field, uuid.status().message());
+  return std::optional<Uuid>(*uuid);
+}
+
+absl::StatusOr<keeper::SecretWish> WishOf(const v1::SyncSecretRequest& request) {
+  RETURN_IF_ERROR(CheckEntity("entity", request.entity()));
+  keeper::SecretWish wish{.entity = request.entity(),
+                          .usage = request.usage(),
+                          .ephemeral = request.ephemeral(),
+                          .is_private = request.private_(),
+                          .adopt = request.adopt(),
+                          .force = request.force(),
+                          .dry_run = request.dry_run()};
+  ASSIGN_OR_RETURN(wish.uuid, ReadUuid("uuid", request.uuid()));
+  ASSIGN_OR_RETURN(wish.replaces, ReadUuid("replaces_uuid", request.replaces_uuid()));
+  if (!request.usage().empty()) {
+    if (absl::Status status = secrets::CheckUsage(request.usage()); !status.ok()) {
+      return InvalidField("usage", status.message());
+    }
+  }
+  return wish;
+}
+
+v1::SyncSecretResponse ToProto(const keeper::SecretSyncResult& result, const std::string& entity) {
+  v1::SyncSecretResponse response;
+  v1::Secret& secret = *response.mutable_secret();
+  secret.set_uuid(result.record.uuid.ToString());
+  secret.set_usage(result.record.usage);
+  secret.set_entity(entity);
+  secret.set_has_value(result.has_value);
+  secret.set_ephemeral(result.record.ephemeral);
+  secret.set_private_(result.record.is_private);
+  for (const SecretStep& step : result.steps) {
+    v1::SecretAction& action = *response.add_actions();
+    action.set_kind(ToProto(step.kind));
+    action.set_uuid(step.record.uuid.ToString());
+    action.set_reason(step.reason);
+    if (step.kind == SecretStep::Kind::kMoveDomains) action.set_to_uuid(step.to.ToString());
+    for (const std::string& domain : step.domains) action.add_domains(domain);
+  }
+  if (result.claimed.has_value()) response.set_claimed_uuid(result.claimed->ToString());
+  for (const std::string& name : result.running) response.add_running_vms(name);
+  return response;
+}
+
+}  // namespace
 
 grpc::ServerUnaryReactor* SecretService::Sync(grpc::CallbackServerContext* context,
                                               const v1::SyncSecretRequest* request,
@@ -54,59 +109,35 @@ grpc::ServerUnaryReactor* SecretService::Sync(grpc::CallbackServerContext* conte
   });
 }
 
-absl::StatusOr<secrets::SecretRecord> SecretService::RecordFor(
-    const v1::SyncSecretRequest& request) {
-  if (absl::Status status = CheckClientEntity(request.entity()); !status.ok()) {
-    return InvalidField("entity", status.message());
+absl::StatusOr<secrets::CephKey> SecretService::KeyOf(const v1::SyncSecretRequest& request) {
+  const int sources = int{!request.key().empty()} + int{!request.keyring_file().empty()} +
+                      int{request.from_monitors()} + int{!request.credential().empty()};
+  if (sources != 1) {
+    return InvalidField("key",
+                        "exactly one of key, keyring_file, from_monitors and credential is needed");
   }
-  secrets::SecretRecord record{.usage = request.usage()};
-  if (!request.usage().empty()) {
-    if (absl::Status status = secrets::CheckUsage(request.usage()); !status.ok()) {
-      return InvalidField("usage", status.message());
-    }
+  if (!request.keyring_file().empty()) {
+    auto key = secrets::ReadKeyFile(request.keyring_file(), request.entity());
+    return key.ok() ? std::move(key) : Annotate(key.status(), "keyring_file");
   }
-  if (!request.uuid().empty()) {
-    const auto uuid = Uuid::Parse(request.uuid());
-    if (!uuid.ok()) return InvalidField("uuid", uuid.status().message());
-    record.uuid = *uuid;
+  if (!request.credential().empty()) {
+    auto key = secrets::ReadKeyCredential(request.credential(), request.entity());
+    return key.ok() ? std::move(key) : Annotate(key.status(), "credential");
   }
-  if (request.uuid().empty() || request.usage().empty()) {
-    ASSIGN_OR_RETURN(const block::ClusterInfo cluster, block_.GetCluster());
-    ASSIGN_OR_RETURN(const Uuid fsid, Uuid::Parse(cluster.fsid));
-    if (request.uuid().empty()) record.uuid = secrets::DeriveSecretUuid(fsid, request.entity());
-    if (request.usage().empty()) record.usage = secrets::DeriveUsage(fsid, request.entity());
-  }
-  return record;
+  if (request.from_monitors()) return parts_.backends.keys.Fetch(request.entity());
+  auto key = secrets::ParseCephKey(request.key());
+  if (!key.ok()) return InvalidField("key", key.status().message());
+  return key;
 }
 
 absl::StatusOr<v1::SyncSecretResponse> SecretService::SyncNow(
     const v1::SyncSecretRequest& request) {
-  const auto key = secrets::ParseCephKey(request.key());
-  if (!key.ok()) return InvalidField("key", key.status().message());
-  ASSIGN_OR_RETURN(const secrets::SecretRecord record, RecordFor(request));
-  MutexLock lock(mutex_);
-  ASSIGN_OR_RETURN(const secrets::SyncResult result,
-                   secrets::SyncSecret(store_, record, *key, request.dry_run()));
-  if (!request.dry_run()) {
-    RETURN_IF_ERROR(state_.PutSecret(
-        {.entity = request.entity(), .uuid = result.record.uuid, .usage = result.record.usage}));
-    // VMs that waited for the secret need not wait for the resync.
-    ASSIGN_OR_RETURN(const std::vector<Uuid> vms, state_.ListVmUuids());
-    for (const Uuid& vm : vms) reconciler_.Enqueue(vm);
-  }
-  v1::SyncSecretResponse response;
-  v1::Secret& secret = *response.mutable_secret();
-  secret.set_uuid(result.record.uuid.ToString());
-  secret.set_usage(result.record.usage);
-  secret.set_entity(request.entity());
-  secret.set_has_value(result.has_value);
-  for (const secrets::SecretStep& step : result.steps) {
-    v1::SecretAction& action = *response.add_actions();
-    action.set_kind(ToProto(step.kind));
-    action.set_uuid(secret.uuid());
-    action.set_reason(step.reason);
-  }
-  return response;
+  ASSIGN_OR_RETURN(const keeper::SecretWish wish, WishOf(request));
+  ASSIGN_OR_RETURN(const secrets::CephKey key, KeyOf(request));
+  ASSIGN_OR_RETURN(const keeper::SecretSyncResult result, parts_.keeper.Sync(wish, key));
+  // VMs that waited for the secret need not wait for the resync.
+  if (!wish.dry_run) parts_.look_at_vms();
+  return ToProto(result, wish.entity);
 }
 
 grpc::ServerUnaryReactor* SecretService::List(grpc::CallbackServerContext* context,
@@ -118,8 +149,8 @@ grpc::ServerUnaryReactor* SecretService::List(grpc::CallbackServerContext* conte
 }
 
 absl::StatusOr<v1::ListSecretsResponse> SecretService::ListNow() {
-  ASSIGN_OR_RETURN(std::vector<secrets::SecretRecord> records, store_.List());
-  ASSIGN_OR_RETURN(const std::vector<state::SecretBinding> bindings, state_.ListSecrets());
+  ASSIGN_OR_RETURN(std::vector<secrets::SecretRecord> records, parts_.backends.store.List());
+  ASSIGN_OR_RETURN(const auto bindings, parts_.backends.state.ListSecrets());
   std::map<Uuid, std::string> entities;
   for (const state::SecretBinding& binding : bindings) entities[binding.uuid] = binding.entity;
   std::sort(records.begin(), records.end(),
@@ -129,13 +160,49 @@ absl::StatusOr<v1::ListSecretsResponse> SecretService::ListNow() {
     v1::Secret& secret = *response.add_secrets();
     secret.set_uuid(record.uuid.ToString());
     secret.set_usage(record.usage);
+    secret.set_ephemeral(record.ephemeral);
+    secret.set_private_(record.is_private);
     if (auto it = entities.find(record.uuid); it != entities.end()) {
       secret.set_entity(it->second);
     }
-    ASSIGN_OR_RETURN(const bool has_value, HasValue(store_, record.uuid));
+    ASSIGN_OR_RETURN(const bool has_value, HasValue(parts_.backends.store, record.uuid));
     secret.set_has_value(has_value);
   }
   return response;
+}
+
+grpc::ServerUnaryReactor* SecretService::Check(grpc::CallbackServerContext* context,
+                                               const v1::CheckSecretsRequest* request,
+                                               v1::CheckSecretsResponse* response) {
+  return AnswerOnPool<v1::CheckSecretsResponse>(context, pool_, response, [this, request] {
+    return parts_.reporter.Check(request->prove());
+  });
+}
+
+grpc::ServerUnaryReactor* SecretService::Rotate(grpc::CallbackServerContext* context,
+                                                const v1::RotateSecretRequest* request,
+                                                v1::RotateSecretResponse* response) {
+  return AnswerOnPool<v1::RotateSecretResponse>(
+      context, pool_, response, [this, request]() -> absl::StatusOr<v1::RotateSecretResponse> {
+        RETURN_IF_ERROR(CheckEntity("entity", request->entity()));
+        RETURN_IF_ERROR(CheckEntity("to", request->to()));
+        ASSIGN_OR_RETURN(
+            v1::RotateSecretResponse rotated,
+            parts_.rollout.Rotate(request->entity(), request->to(), request->dry_run()));
+        // The definitions of those that do not run are brought up to date.
+        if (!request->dry_run()) parts_.look_at_vms();
+        return rotated;
+      });
+}
+
+grpc::ServerUnaryReactor* SecretService::Retire(grpc::CallbackServerContext* context,
+                                                const v1::RetireSecretRequest* request,
+                                                v1::RetireSecretResponse* response) {
+  return AnswerOnPool<v1::RetireSecretResponse>(
+      context, pool_, response, [this, request]() -> absl::StatusOr<v1::RetireSecretResponse> {
+        RETURN_IF_ERROR(CheckEntity("entity", request->entity()));
+        return parts_.rollout.Retire(request->entity(), request->dry_run());
+      });
 }
 
 }  // namespace hvagent::service

@@ -1,23 +1,33 @@
-// SecretService: see proto/hvagent/v1/secret_service.proto. The pushed key is moved out of the
+// SecretService: see proto/hvagent/v1/secret_service.proto. A pushed key is moved out of the
 // request into a type that cannot be printed, and the request's field is wiped.
 #ifndef HVAGENT_AGENT_SERVICE_SECRET_SERVICE_H_
 #define HVAGENT_AGENT_SERVICE_SECRET_SERVICE_H_
 
-#include "agent/block/block_store.h"
-#include "agent/reconcile/reconciler.h"
-#include "agent/state/state_store.h"
-#include "base/mutex.h"
+#include <functional>
+
+#include "agent/keeper/secret_keeper.h"
+#include "agent/keeper/secret_report.h"
+#include "agent/keeper/secret_rollout.h"
 #include "base/worker_pool.h"
 #include "hvagent/v1/secret_service.grpc.pb.h"
-#include "secrets/secret_store.h"
 
 namespace hvagent::service {
 
-// Thread-safe. Everything passed by reference outlives the service.
+// What the service hands its calls to; all of it outlives the service.
+struct SecretParts {
+  keeper::KeeperParts backends;
+  keeper::SecretKeeper& keeper;
+  keeper::SecretReporter& reporter;
+  keeper::SecretRollout& rollout;
+  // Called when guests may start that could not, or start as somebody else.
+  std::function<void()> look_at_vms;
+};
+
+// Thread-safe.
 class SecretService final : public v1::SecretService::CallbackService {
  public:
-  SecretService(WorkerPool& pool, secrets::SecretStore& store, block::BlockStore& block,
-                state::StateStore& state, reconcile::Reconciler& reconciler);
+  // `pool` outlives the service.
+  SecretService(WorkerPool& pool, SecretParts parts) : pool_(pool), parts_(std::move(parts)) {}
 
   grpc::ServerUnaryReactor* Sync(grpc::CallbackServerContext* context,
                                  const v1::SyncSecretRequest* request,
@@ -25,18 +35,23 @@ class SecretService final : public v1::SecretService::CallbackService {
   grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context,
                                  const v1::ListSecretsRequest* request,
                                  v1::ListSecretsResponse* response) override;
+  grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext* context,
+                                  const v1::CheckSecretsRequest* request,
+                                  v1::CheckSecretsResponse* response) override;
+  grpc::ServerUnaryReactor* Rotate(grpc::CallbackServerContext* context,
+                                   const v1::RotateSecretRequest* request,
+                                   v1::RotateSecretResponse* response) override;
+  grpc::ServerUnaryReactor* Retire(grpc::CallbackServerContext* context,
+                                   const v1::RetireSecretRequest* request,
+                                   v1::RetireSecretResponse* response) override;
 
  private:
   absl::StatusOr<v1::SyncSecretResponse> SyncNow(const v1::SyncSecretRequest& request);
-  absl::StatusOr<secrets::SecretRecord> RecordFor(const v1::SyncSecretRequest& request);
+  absl::StatusOr<secrets::CephKey> KeyOf(const v1::SyncSecretRequest& request);
   absl::StatusOr<v1::ListSecretsResponse> ListNow();
 
   WorkerPool& pool_;
-  secrets::SecretStore& store_;
-  block::BlockStore& block_;
-  state::StateStore& state_;
-  reconcile::Reconciler& reconciler_;
-  Mutex mutex_;  // one sync at a time on a node: plan and act are one step
+  const SecretParts parts_;
 };
 
 }  // namespace hvagent::service
