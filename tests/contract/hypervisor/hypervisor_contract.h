@@ -50,7 +50,7 @@ class HypervisorContract : public ::testing::TestWithParam<HypervisorFactory> {
   // Not defined yet.
   TestDomain NewDomain();
   std::string Xml(const TestDomain& domain, uint64_t memory_mib = 64);
-  // With a disk that uses a secret, and a display with the password "opensesame". Need not start.
+  // With a disk that uses a secret, and a display with the password "sesame". Need not start.
   enum class Maker { kUs, kOthers };
   std::string XmlWithSecret(const TestDomain& domain, const Uuid& secret, Maker maker);
   TestDomain DefinedDomain();

@@ -50,6 +50,8 @@ TEST(RenderTest, SaysWhichValueCannotBeWritten) {
       {"name", [](DomainSpec& s) { s.name = "a\xef\xbf\xbf"; }},
       {"serial_log_file", [](DomainSpec& s) { s.serial_log_file = "/a\t"; }},
       {"mark.agent_node", [](DomainSpec& s) { s.mark.agent_node = "\x1b"; }},
+      {"mark.secret.entity", [](DomainSpec& s) { s.mark.secret->entity = ""; }},
+      {"mark.secret.fingerprint", [](DomainSpec& s) { s.mark.secret->fingerprint = "\n"; }},
       {"vcpus", [](DomainSpec& s) { s.vcpus = 0; }},
       {"memory_mib", [](DomainSpec& s) { s.memory_mib = 0; }},
       {"memory_mib", [](DomainSpec& s) { s.memory_mib = uint64_t{1} << 54; }},
@@ -111,7 +113,8 @@ TEST(ParseTest, RefusesWhatIsNoDomainSpec) {
       {"type=\"kvm\"", "type=\"xen\"", "domain/@type"},
       {"65bd684f-0414-4b58-9924-af681091be09</uuid>", "65bd</uuid>", "uuid"},
       {"<vcpu>1</vcpu>", "<vcpu>one</vcpu>", "vcpu"},
-      {"generation=\"7\"", "generation=\"x\"", "generation"},
+      {"generation=\"7\"", "generation=\"x\"", "mark/@generation"},
+      {"generation=\"1700000000\"", "generation=\"x\"", "mark/secret/@generation"},
       {"disk type=\"network\"", "disk type=\"file\"", "disk/@type"},
       {"device=\"disk\"", "device=\"cdrom\"", "disk/@device"},
       {"type=\"raw\"", "type=\"qcow2\"", "driver/@type"},
@@ -153,6 +156,26 @@ TEST(ParseMarkTest, ReadsTheMarkWhateverItsPrefix) {
                              "<x:mark xmlns:x='" +
                              ns + "' node='compute-1' generation='7'/>"),
               Optional(mark));
+}
+
+TEST(ParseMarkTest, ReadsTheKeyThatQemuWasGivenAndMarksWithoutOne) {
+  const auto with_content = [](const std::string& content) {
+    return ParseMark(absl::StrCat("<domain><metadata><m:mark xmlns:m='", kMarkNamespace,
+                                  "' node='compute-1' generation='7'>", content,
+                                  "</m:mark></metadata></domain>"));
+  };
+  DomainMark mark{.agent_node = "compute-1", .generation = 7};
+  EXPECT_THAT(*with_content(""), Optional(mark));
+  // Somebody else's element of that name says nothing.
+  EXPECT_THAT(*with_content("<secret entity='a' fingerprint='b' generation='1'/>"), Optional(mark));
+  mark.secret = SecretStamp{.entity = "client.cinder",
+                            .fingerprint = "9c8f3d2a41b07e65",
+                            .generation_unix_s = 1700000000};
+  EXPECT_THAT(*with_content("<m:secret entity='client.cinder' fingerprint='9c8f3d2a41b07e65' "
+                            "generation='1700000000'/>"),
+              Optional(mark));
+  EXPECT_EQ(with_content("<m:secret entity='client.cinder'/>").status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST(ParseMarkTest, FindsNoneInSomebodyElsesDomain) {

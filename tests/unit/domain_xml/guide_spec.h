@@ -31,7 +31,11 @@ inline DomainSpec GuideSpec() {
   spec.disks = {root, volume};
   spec.nics = {{.bridge = "br0", .mac = "52:54:00:12:34:56"}};
   spec.serial_log_file = "/var/log/libvirt/qemu/65bd684f-0414-4b58-9924-af681091be09.serial.log";
-  spec.mark = {.agent_node = "compute-1", .generation = 7};
+  spec.mark = {.agent_node = "compute-1",
+               .generation = 7,
+               .secret = SecretStamp{.entity = "client.cinder",
+                                     .fingerprint = "9c8f3d2a41b07e65",
+                                     .generation_unix_s = 1700000000}};
   return spec;
 }
 

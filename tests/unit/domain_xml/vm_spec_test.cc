@@ -52,6 +52,9 @@ Placement GuidePlacement() {
   placement.monitors = {{"172.18.22.234", 6789}, {"172.18.22.235", 6789}, {"172.18.22.236", 6789}};
   placement.auth = CephAuth{.username = "cinder",
                             .secret_uuid = *Uuid::Parse("4810c760-dc42-4e5f-9d41-7346db7d7da2")};
+  placement.secret = SecretStamp{.entity = "client.cinder",
+                                 .fingerprint = "9c8f3d2a41b07e65",
+                                 .generation_unix_s = 1700000000};
   placement.serial_log_dir = "/var/log/libvirt/qemu";
   placement.generation = 7;
   return placement;

@@ -14,7 +14,9 @@ using ::hvagent::testing::RecordOf;
 using hypervisor::DomainState;
 using state::VmRecord;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 std::vector<ActionKind> Kinds(const absl::StatusOr<std::vector<Action>>& actions) {
   EXPECT_OK(actions);
@@ -56,6 +58,16 @@ TEST(PlanTest, RefreshesTheDefinitionBeforeAStart) {
     EXPECT_THAT(Kinds(Plan(Wanted(v1::RUNNING), Ours(state))),
                 ElementsAre(ActionKind::kDefineDomain, ActionKind::kStartDomain));
   }
+}
+
+TEST(PlanTest, SaysThatTheSecretHasChangedBeforeAStart) {
+  ObservedVm observed = Ours(DomainState::kShutOff);
+  const auto before = Plan(Wanted(v1::RUNNING), observed);
+  observed.definition_is_stale = true;
+  const auto actions = Plan(Wanted(v1::RUNNING), observed);
+  EXPECT_THAT(Kinds(actions), ElementsAre(ActionKind::kDefineDomain, ActionKind::kStartDomain));
+  EXPECT_THAT(before->front().reason, Not(HasSubstr("the secret has changed")));
+  EXPECT_THAT(actions->front().reason, HasSubstr("the secret has changed"));
 }
 
 TEST(PlanTest, GivesARunningGuestItsLostDefinitionBack) {

@@ -1,6 +1,8 @@
 #include "agent/reconcile/vm_worker.h"
 
 #include "base/error.h"
+#include "domain_xml/domain_xml.h"
+#include "domain_xml/secret_use.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/memory_node.h"
@@ -25,6 +27,20 @@ const Action kRemoveDisk = {ActionKind::kRemoveRootDisk, ""};
 class VmWorkerTest : public ::testing::Test {
  protected:
   bool DiskExists() { return node_.block.GetImage(node_.RootDisk()).ok(); }
+
+  // A rotation: guests start as client.vm.g2 from now on.
+  state::SecretBinding SupersedeSecret() {
+    state::SecretBinding old = **node_.state->GetSecret("client.cinder");
+    old.superseded_by = "client.vm.g2";
+    EXPECT_OK(node_.state->PutSecret(old));
+    const state::SecretBinding next = {.entity = "client.vm.g2",
+                                       .uuid = Uuid::Random(),
+                                       .usage = "client.vm.g2 secret",
+                                       .fingerprint = "ab",
+                                       .generation_unix_s = 7};
+    EXPECT_OK(node_.state->PutSecret(next));
+    return next;
+  }
 
   MemoryNode node_;
   state::VmRecord vm_ = RecordOf(GuideVm());
@@ -100,6 +116,68 @@ TEST_F(VmWorkerTest, WithoutTheSecretNothingIsDefined) {
   const absl::Status status = worker.Run(vm_, kDefine);
   EXPECT_THAT(status, Fails(absl::StatusCode::kFailedPrecondition, "SECRET_NOT_SYNCED"));
   EXPECT_FALSE(node.HasDomain());
+}
+
+TEST_F(VmWorkerTest, DefinesWithTheSecretThatSupersedesTheConfiguredOneAndSaysSo) {
+  const state::SecretBinding next = SupersedeSecret();
+  ASSERT_OK(node_.worker.Run(vm_, kDefine));
+  const auto domain = domain_xml::Parse(*node_.hypervisor.GetDomainXml(vm_.uuid));
+  ASSERT_OK(domain);
+  EXPECT_EQ(domain->disks.front().auth,
+            (domain_xml::CephAuth{.username = "vm.g2", .secret_uuid = next.uuid}));
+  EXPECT_EQ(domain->mark.secret,
+            (domain_xml::SecretStamp{
+                .entity = "client.vm.g2", .fingerprint = "ab", .generation_unix_s = 7}));
+}
+
+TEST_F(VmWorkerTest, FindsTheDefinitionStaleOnceTheSecretIsAnother) {
+  ASSERT_OK(node_.worker.Run(vm_, kDefine));
+  EXPECT_FALSE(node_.worker.Observe(vm_)->definition_is_stale);
+  SupersedeSecret();
+  EXPECT_TRUE(node_.worker.Observe(vm_)->definition_is_stale);
+  ASSERT_OK(node_.worker.Run(vm_, kDefine));
+  EXPECT_FALSE(node_.worker.Observe(vm_)->definition_is_stale);
+}
+
+TEST_F(VmWorkerTest, FindsTheDefinitionStaleOnceTheSecretHasAnotherKey) {
+  ASSERT_OK(node_.worker.Run(vm_, kDefine));
+  state::SecretBinding secret = **node_.state->GetSecret("client.cinder");
+  secret.fingerprint = "cd";
+  ASSERT_OK(node_.state->PutSecret(secret));
+  EXPECT_TRUE(node_.worker.Observe(vm_)->definition_is_stale);
+}
+
+TEST_F(VmWorkerTest, FindsTheDefinitionStaleWhenItNamesAnotherSecretUnderTheRightStamp) {
+  ASSERT_OK(node_.worker.Run(vm_, kDefine));
+  const Uuid right = (*node_.state->GetSecret("client.cinder"))->uuid;
+  const auto definition = node_.hypervisor.GetDefinition(vm_.uuid);
+  const auto changed = domain_xml::ReplaceSecret(definition->Reveal(), right, "", Uuid::Random());
+  ASSERT_OK(node_.hypervisor.DefineDomain(**changed));
+  EXPECT_TRUE(node_.worker.Observe(vm_)->definition_is_stale);
+}
+
+TEST_F(VmWorkerTest, NeverFindsARunningGuestStale) {
+  ASSERT_OK(node_.worker.Run(vm_, kPrepare));
+  ASSERT_OK(node_.worker.Run(vm_, kDefine));
+  ASSERT_OK(node_.hypervisor.StartDomain(vm_.uuid));
+  SupersedeSecret();
+  EXPECT_FALSE(node_.worker.Observe(vm_)->definition_is_stale);
+  ASSERT_OK(node_.hypervisor.DestroyDomain(vm_.uuid));
+  EXPECT_TRUE(node_.worker.Observe(vm_)->definition_is_stale);
+}
+
+TEST_F(VmWorkerTest, LooksForAStaleDefinitionWithoutAnotherCallToLibvirtOrCeph) {
+  ASSERT_OK(node_.worker.Run(vm_, kPrepare));
+  ASSERT_OK(node_.worker.Run(vm_, kDefine));
+  const auto calls_of_a_look = [&] {
+    const uint64_t before = node_.faults.calls();
+    EXPECT_OK(node_.worker.Observe(vm_));
+    return node_.faults.calls() - before;
+  };
+  node_.block.SetHealth(absl::UnavailableError("no Ceph"));
+  const uint64_t calls_when_shut_off = calls_of_a_look();
+  ASSERT_OK(node_.hypervisor.StartDomain(vm_.uuid));
+  EXPECT_EQ(calls_of_a_look(), calls_when_shut_off);
 }
 
 TEST_F(VmWorkerTest, TellsOurDomainFromAForeignOneWithTheSameUuid) {
