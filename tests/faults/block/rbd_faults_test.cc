@@ -1,4 +1,4 @@
-// RbdBlockStore on a real cluster whose OSD and monitor die and come back.
+// RbdBlockStore and RadosClusterKeys on a real cluster whose OSD and monitor die and come back.
 //
 // HVAGENT_TEST_CEPH_CONF and HVAGENT_TEST_CEPH_KEYRING (of client.hvagent) are the cluster, with
 // one monitor, mon.a, and one OSD, osd.0. HVAGENT_TEST_LAB is the lab's folder of commands, whose
@@ -10,11 +10,13 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "agent/block/rados_cluster_keys.h"
 #include "agent/block/rbd_block_store.h"
 #include "agent/block/rbd_error.h"
 #include "agent/block/rbd_image.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/uuid.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
 
@@ -156,6 +158,64 @@ TEST_F(RbdFaultsTest, AFencedSessionIsRefusedAndItsExclusiveLockIsFree) {
   EXPECT_TRUE(IsConnectionSpoilt(refused)) << refused;
   EXPECT_OK(store_.AmendImage(disk_, {GiB(3), {}}));
   EXPECT_EQ(store_.GetImage(disk_)->size, GiB(3));
+}
+
+class KeyFaultsTest : public RbdFaultsTest {
+ protected:
+  const std::string entity_ = absl::StrCat("client.vm.fault-", getpid());
+  RadosClusterKeys keys_{store_.connection(), "hvagent"};
+};
+
+TEST_F(KeyFaultsTest, AClaimEndsInTimeWhileTheOsdIsDeadAndCanBeMadeAfterwards) {
+  const secrets::SecretClaim wanted{Uuid::Random(), "fault"};
+  Fault("kill", "osd.0");
+  EXPECT_THAT(keys_.Claim(entity_, wanted, std::nullopt), EndsInTime());
+  EXPECT_OK(Eventually([&] { return store_.Health(); }));
+  EXPECT_THAT(keys_.GetClaim(entity_), EndsInTime());
+
+  Fault("heal", "osd.0");
+  EXPECT_OK(Eventually([&] { return keys_.Claim(entity_, wanted, std::nullopt); }));
+  EXPECT_EQ(*keys_.GetClaim(entity_), wanted);
+  EXPECT_OK(keys_.Unclaim(entity_, wanted.uuid));
+}
+
+// What timed out on a frozen OSD would be done when that wakes. It must not undo what came later.
+TEST_F(KeyFaultsTest, AClaimThatTimedOutDoesNotLandAfterAnotherOne) {
+  const secrets::SecretClaim late{Uuid::Random(), "late"}, wanted{Uuid::Random(), "wanted"};
+  Fault("freeze", "osd.0");
+  EXPECT_THAT(keys_.Claim(entity_, late, std::nullopt), EndsInTime());
+  Fault("thaw", "osd.0");
+  EXPECT_OK(Eventually([&] { return store_.Health(); }));
+  const absl::Status claimed =
+      Eventually([&] { return keys_.Claim(entity_, wanted, std::nullopt); });
+  const auto standing = keys_.GetClaim(entity_);
+  ASSERT_OK(standing);
+  ASSERT_TRUE(standing->has_value());
+  if (claimed.ok()) {
+    EXPECT_EQ(*standing, wanted);
+  } else {
+    EXPECT_THAT(claimed, Fails(absl::StatusCode::kAborted, "SECRET_CLAIMED"));
+    EXPECT_EQ(*standing, late);
+  }
+  EXPECT_OK(keys_.Unclaim(entity_, (*standing)->uuid));
+}
+
+TEST_F(KeyFaultsTest, WithoutMonitorsNoKeyIsJudged) {
+  const auto key = keys_.Fetch("client.cinder");
+  ASSERT_OK(key);
+  for (const char* fault : {"kill", "freeze"}) {
+    Fault(fault, "mon.a");
+    EXPECT_THAT(keys_.Prove("client.cinder", *key),
+                Fails(absl::StatusCode::kUnavailable, "CEPH_UNAVAILABLE"));
+    EXPECT_THAT(keys_.Prove("client.glance", *key),
+                Fails(absl::StatusCode::kUnavailable, "CEPH_UNAVAILABLE"));
+    EXPECT_THAT(keys_.Fetch("client.cinder"),
+                Fails(absl::StatusCode::kUnavailable, "CEPH_UNAVAILABLE"));
+    Fault("heal", "mon.a");
+    EXPECT_OK(Eventually([&] { return keys_.Prove("client.cinder", *key); }));
+    EXPECT_THAT(Eventually([&] { return keys_.Prove("client.glance", *key); }),
+                Fails(absl::StatusCode::kUnauthenticated, "CEPH_KEY_REFUSED"));
+  }
 }
 
 }  // namespace
