@@ -6,9 +6,11 @@
 // salt of fingerprints, and for each entity the claim that says under which UUID its secret stands.
 //
 // Thread-safe. Every call blocks, for at most the implementation's configured deadline.
-// Errors of every call: UNAVAILABLE (CEPH_UNAVAILABLE: nothing was changed), DEADLINE_EXCEEDED
-// (CEPH_TIMEOUT: a Claim may be made or not, look again), PERMISSION_DENIED (CEPH_CAPS: naming the
-// agent's user and what it lacks).
+// Errors of every call: UNAVAILABLE (CEPH_UNAVAILABLE: nothing was changed; CEPH_BLOCKLISTED: cut
+// off in the middle), DEADLINE_EXCEEDED (CEPH_TIMEOUT: a Claim may be made or not, look again),
+// PERMISSION_DENIED (CEPH_CAPS: naming the agent's user and what it lacks), NOT_FOUND
+// (POOL_NOT_FOUND: the agents' pool), RESOURCE_EXHAUSTED (POOL_FULL), DATA_LOSS (CLUSTER_RECORD:
+// somebody else has written to a record of ours).
 #ifndef HVAGENT_SECRETS_CLUSTER_KEYS_H_
 #define HVAGENT_SECRETS_CLUSTER_KEYS_H_
 
@@ -37,13 +39,15 @@ class ClusterKeys {
 
   // Connects to the cluster as `entity` with `key`, on a connection of its own that is closed
   // again. OK proves the key; nothing else does.
-  // Errors: UNAUTHENTICATED (CEPH_KEY_REFUSED) when the monitors refuse the key or know no such
-  // entity; UNAVAILABLE when they cannot be asked, which says nothing about the key.
+  // Errors: UNAUTHENTICATED (CEPH_KEY_REFUSED) when the monitors refuse the key, know no such
+  // entity, or give it no caps, which they answer alike; UNAVAILABLE when they cannot be asked,
+  // which says nothing about the key; UNIMPLEMENTED (CEPH_KEY_TYPE) when this node's Ceph libraries
+  // are too old for its type.
   virtual absl::Status Prove(const std::string& entity, const CephKey& key) = 0;
 
   // The key that the monitors hold for `entity` (`auth get-key`).
   // Errors: NOT_FOUND (CEPH_ENTITY_NOT_FOUND); PERMISSION_DENIED (CEPH_CAPS) when the agent's user
-  // may not ask, with the cap that it needs.
+  // may not ask, with the cap that it needs; ParseCephKey's.
   virtual absl::StatusOr<CephKey> Fetch(const std::string& entity) = 0;
 
   // 32 bytes that are random and the same for every node of the cluster; made by the first that

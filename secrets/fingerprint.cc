@@ -19,8 +19,10 @@ std::string Fingerprint(const SecretBytes& salt, const SecretBytes& value) {
   const absl::string_view key = salt.Reveal();
   const absl::string_view text = value.Reveal();
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+  // To HMAC() two null pointers are a mistake, and no bytes are none.
+  const char* const key_data = key.empty() ? "" : key.data();
   // It fails only where OpenSSL has no SHA-256; another fingerprint would be a false alarm.
-  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+  if (HMAC(EVP_sha256(), key_data, static_cast<int>(key.size()),
            reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data(),
            nullptr) == nullptr) {
     std::abort();

@@ -38,6 +38,12 @@ absl::Status NotOurs(absl::string_view object, absl::string_view what) {
                             ": somebody else has written it; remove it with `rados rm`"));
 }
 
+absl::Status ObjectStatus(int result, absl::string_view verb, absl::string_view object,
+                          const RadosSession& session) {
+  return CephStatus(result, absl::StrCat(verb, " object ", object, " of the agents' pool"),
+                    session.entity());
+}
+
 // Answers at once where the pool is full, instead of waiting for room.
 int Operate(const WriteOpHandle& op, const PoolHandle& pool, const std::string& object) {
   return rados_write_op_operate(op.get(), pool.get(), object.c_str(), nullptr,
@@ -74,7 +80,7 @@ absl::StatusOr<std::optional<SecretClaim>> ReadClaim(const RadosSession& session
   const OmapIteratorHandle values(handle);
   const int result = rados_read_op_operate(op.get(), pool.get(), object.c_str(), 0);
   if (result == -ENOENT) return std::nullopt;
-  RETURN_IF_ERROR(CephStatus(result, absl::StrCat("read the claim of ", entity), session.entity()));
+  RETURN_IF_ERROR(ObjectStatus(result, "read", object, session));
 
   std::optional<Uuid> uuid;
   std::optional<std::string> usage;
@@ -97,7 +103,7 @@ absl::StatusOr<SecretBytes> ReadSalt(const RadosSession& session, const PoolHand
   const absl::Cleanup wipes = [&buffer] { explicit_bzero(buffer.data(), buffer.size()); };
   const int result = rados_read(pool.get(), kSaltObject, buffer.data(), buffer.size(), 0);
   if (result == -ENOENT) return SecretBytes();
-  RETURN_IF_ERROR(CephStatus(result, "read the salt of fingerprints", session.entity()));
+  RETURN_IF_ERROR(ObjectStatus(result, "read", kSaltObject, session));
   if (result != kSaltSize) return NotOurs(kSaltObject, "the salt of fingerprints");
   return SecretBytes(absl::string_view(buffer.data(), kSaltSize));
 }
@@ -112,7 +118,7 @@ absl::Status MakeSalt(const RadosSession& session, const PoolHandle& pool) {
   rados_write_op_write_full(op.get(), salt.data(), salt.size());
   const int result = Operate(op, pool, kSaltObject);
   if (result == -EEXIST) return absl::OkStatus();
-  return CephStatus(result, "make the salt of fingerprints", session.entity());
+  return ObjectStatus(result, "make", kSaltObject, session);
 }
 
 }  // namespace
@@ -142,17 +148,6 @@ absl::StatusOr<CephKey> RadosClusterKeys::Fetch(const std::string& entity) {
 }
 
 absl::StatusOr<SecretBytes> RadosClusterKeys::FingerprintSalt() {
-  {
-    MutexLock lock(mutex_);
-    if (!salt_.empty()) return salt_.Clone();
-  }
-  ASSIGN_OR_RETURN(SecretBytes salt, ReadOrMakeSalt());
-  MutexLock lock(mutex_);
-  salt_ = salt.Clone();
-  return salt;
-}
-
-absl::StatusOr<SecretBytes> RadosClusterKeys::ReadOrMakeSalt() {
   return connection_.Call([&](const RadosSession& session) -> absl::StatusOr<SecretBytes> {
     ASSIGN_OR_RETURN(const PoolHandle pool, session.OpenPool(pool_));
     while (true) {
@@ -182,9 +177,10 @@ absl::Status RadosClusterKeys::Claim(const std::string& entity, const SecretClai
       rados_write_op_create(op.get(), LIBRADOS_CREATE_EXCLUSIVE, nullptr);
     }
     SetOmap(op, wanted);
-    const int result = Operate(op, pool, ClaimObject(entity));
+    const std::string object = ClaimObject(entity);
+    const int result = Operate(op, pool, object);
     if (result != -EEXIST && result != -ENOENT && result != -ECANCELED) {
-      return CephStatus(result, absl::StrCat("claim the secret of ", entity), session.entity());
+      return ObjectStatus(result, "write", object, session);
     }
     ASSIGN_OR_RETURN(const std::optional<SecretClaim> standing, ReadClaim(session, pool, entity));
     return standing == wanted ? absl::OkStatus() : AlreadyClaimed(entity, standing);
@@ -197,9 +193,10 @@ absl::Status RadosClusterKeys::Unclaim(const std::string& entity, const Uuid& uu
     const WriteOpHandle op(rados_create_write_op());
     RequireUuid(op, uuid);
     rados_write_op_remove(op.get());
-    const int result = Operate(op, pool, ClaimObject(entity));
+    const std::string object = ClaimObject(entity);
+    const int result = Operate(op, pool, object);
     if (result == -ENOENT || result == -ECANCELED) return absl::OkStatus();
-    return CephStatus(result, absl::StrCat("give up the claim of ", entity), session.entity());
+    return ObjectStatus(result, "remove", object, session);
   });
 }
 

@@ -17,7 +17,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/block/rbd_connection.h"
-#include "base/mutex.h"
 #include "secrets/cluster_keys.h"
 
 namespace hvagent::block {
@@ -30,7 +29,6 @@ class RadosClusterKeys : public secrets::ClusterKeys {
 
   absl::Status Prove(const std::string& entity, const secrets::CephKey& key) override;
   absl::StatusOr<secrets::CephKey> Fetch(const std::string& entity) override;
-  // Once read it is kept: with Ceph away it is still there.
   absl::StatusOr<secrets::SecretBytes> FingerprintSalt() override;
   absl::StatusOr<std::optional<secrets::SecretClaim>> GetClaim(const std::string& entity) override;
   absl::Status Claim(const std::string& entity, const secrets::SecretClaim& wanted,
@@ -38,12 +36,8 @@ class RadosClusterKeys : public secrets::ClusterKeys {
   absl::Status Unclaim(const std::string& entity, const Uuid& uuid) override;
 
  private:
-  absl::StatusOr<secrets::SecretBytes> ReadOrMakeSalt();
-
   RbdConnection& connection_;
   const std::string pool_;
-  Mutex mutex_;
-  secrets::SecretBytes salt_ ABSL_GUARDED_BY(mutex_);  // empty till it was read
 };
 
 }  // namespace hvagent::block

@@ -1,8 +1,12 @@
 #include "agent/config.h"
 
+#include <unistd.h>
+
+#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
@@ -45,9 +49,11 @@ TEST(ConfigTest, AnEmptyOneHasTheGuidesDefaults) {
   EXPECT_EQ(config.ceph().pools().images(), "images");
   EXPECT_EQ(config.ceph().pools().vms(), "vms");
   EXPECT_EQ(config.ceph().pools().volumes(), "volumes");
+  EXPECT_EQ(config.ceph().pools().hvagent(), "hvagent");
   EXPECT_EQ(config.ceph().op_timeout_s(), 30u);
   EXPECT_EQ(config.guests().max_parallel(), 32u);
   EXPECT_EQ(config.guests().resync_s(), 60u);
+  EXPECT_EQ(config.sealing_key_file(), "/var/lib/hypervisor-agent/sealing.key");
   EXPECT_OK(CheckConfig(config));
 }
 
@@ -94,10 +100,43 @@ TEST(ConfigTest, EachBadValueIsRefusedByItsField) {
             "ceph.guest_entity");
   EXPECT_EQ(Objection([](auto& c) { c.mutable_ceph()->mutable_pools()->set_vms("a@b"); }),
             "ceph.pools.vms");
+  EXPECT_EQ(Objection([](auto& c) { c.mutable_ceph()->mutable_pools()->set_hvagent("a@b"); }),
+            "ceph.pools.hvagent");
+  EXPECT_EQ(Objection([](auto& c) { c.set_sealing_key_file("sealing.key"); }), "sealing_key_file");
   EXPECT_EQ(Objection([](auto& c) { c.mutable_guests()->set_serial_log_dir("log"); }),
             "guests.serial_log_dir");
   EXPECT_EQ(Objection([](auto& c) { c.mutable_guests()->set_max_parallel(100'000); }),
             "guests.max_parallel");
+}
+
+TEST(ConfigTest, TheAgentsPoolIsNoneThatGuestsCanWrite) {
+  for (const char* pool : {"images", "vms", "volumes"}) {
+    EXPECT_EQ(Objection([&](auto& c) { c.mutable_ceph()->mutable_pools()->set_hvagent(pool); }),
+              "ceph.pools.hvagent");
+  }
+}
+
+TEST(ConfigTest, TheAgentMakesItsOwnSealingKeyAndNoOther) {
+  const AgentConfig own = WithDefaults({});
+  EXPECT_TRUE(MakesSealingKey(own));
+  AgentConfig given;
+  given.set_sealing_key_file(FileWith(""));
+  given = WithDefaults(std::move(given));
+  EXPECT_FALSE(MakesSealingKey(given));
+  EXPECT_OK(CheckConfig(given));
+  EXPECT_EQ(Objection([](auto& c) { c.set_sealing_key_file("/no/such/key"); }), "sealing_key_file");
+}
+
+TEST(ConfigTest, ASealingKeyThatIsACredentialIsFoundByItsName) {
+  setenv("CREDENTIALS_DIRECTORY", ::testing::TempDir().c_str(), 1);
+  EXPECT_TRUE(MakesSealingKey(WithDefaults({}))) << "credentials, but not this one";
+  const std::string path = absl::StrCat(::testing::TempDir(), "/hypervisor-agent.sealing-key");
+  std::ofstream(path) << "";
+  const AgentConfig config = WithDefaults({});
+  unsetenv("CREDENTIALS_DIRECTORY");
+  unlink(path.c_str());
+  EXPECT_EQ(config.sealing_key_file(), path);
+  EXPECT_FALSE(MakesSealingKey(config));
 }
 
 TEST(ConfigTest, ThereIsNoTcpListenerWithoutMutualTls) {

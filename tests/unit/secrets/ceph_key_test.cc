@@ -6,6 +6,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/error.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -61,6 +62,24 @@ TEST(ParseCephKeyTest, ReadsWhatCephPrints) {
   ASSERT_TRUE(key.ok()) << key.status();
   EXPECT_EQ(key->type(), CephKey::Type::kAes);
   EXPECT_EQ(key->value().size(), 28u);
+  EXPECT_EQ(absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", key->create_time(), absl::UTCTimeZone()),
+            "2026-11-22T14:25:35Z");
+}
+
+TEST(ParseCephKeyTest, TheTimeOfMakingIsUnsigned) {
+  const auto key = ParseCephKey(absl::Base64Escape(
+      absl::StrCat(LittleEndian(1, 2), LittleEndian(0xfffffffe, 4), LittleEndian(999'999'999, 4),
+                   LittleEndian(16, 2), kSecret16)));
+  ASSERT_TRUE(key.ok()) << key.status();
+  EXPECT_EQ(absl::ToUnixSeconds(key->create_time()), 0xfffffffe);
+}
+
+TEST(CephKeyTest, ACloneIsTheSameKey) {
+  const auto key = ParseCephKey(kAes256kKey);
+  ASSERT_TRUE(key.ok()) << key.status();
+  const CephKey clone = key->Clone();
+  EXPECT_EQ(clone.type(), key->type());
+  EXPECT_TRUE(clone.value().Equals(key->value()));
 }
 
 TEST(ParseCephKeyTest, IgnoresWhiteSpaceAround) {
