@@ -77,9 +77,12 @@ absl::StatusOr<std::vector<DomainUse>> DomainSecrets::List(
 absl::Status DomainSecrets::MoveOne(const DomainInfo& domain, const SecretRecord& from,
                                     const Uuid& to) {
   ASSIGN_OR_RETURN(const secrets::SecretBytes definition, hypervisor_.GetDefinition(domain.uuid));
-  ASSIGN_OR_RETURN(const std::optional<std::string> moved,
+  ASSIGN_OR_RETURN(std::optional<std::string> moved,
                    domain_xml::ReplaceSecret(definition.Reveal(), from.uuid, from.usage, to));
-  return moved.has_value() ? hypervisor_.DefineDomain(*moved) : absl::OkStatus();
+  if (!moved.has_value()) return absl::OkStatus();
+  const absl::Status defined = hypervisor_.DefineDomain(*moved);
+  secrets::WipeString(*moved);
+  return defined;
 }
 
 absl::Status DomainSecrets::Move(const SecretRecord& from, const Uuid& to) {

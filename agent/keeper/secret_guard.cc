@@ -23,9 +23,10 @@ void SecretGuard::Start() {
     Run();
   });
   store_.SetListener([this](std::optional<Uuid> uuid) {
-    if (uuid.has_value() && keeper_.WroteJustNow(*uuid)) return;
+    const bool is_own = uuid.has_value() && keeper_.WroteJustNow(*uuid);
     MutexLock lock(mutex_);
     noticed_ = true;
+    doubt_private_ = doubt_private_ || !is_own;
     changed_.SignalAll();
   });
 }
@@ -45,14 +46,17 @@ void SecretGuard::Run() {
   absl::Duration pause = absl::ZeroDuration();
   absl::Duration retry = kFirstRetry;
   while (true) {
+    bool doubt_private = true;
     {
       MutexLock lock(mutex_);
       if (!stopping_ && !noticed_) changed_.WaitFor(mutex_, pause);
       if (stopping_) return;
+      // After a period without a notice, too: notices can be lost.
+      doubt_private = doubt_private_ || !noticed_;
       noticed_ = false;
+      doubt_private_ = false;
     }
-    // Whatever the reason to look: a private value may have been changed by somebody else.
-    const absl::Status status = keeper_.KeepAll(/*doubt_private=*/true);
+    const absl::Status status = keeper_.KeepAll(doubt_private);
     if (status.ok()) {
       pause = period_;
       retry = kFirstRetry;

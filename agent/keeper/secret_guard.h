@@ -35,6 +35,9 @@ class SecretGuard {
   Mutex mutex_;
   CondVar changed_;
   bool noticed_ ABSL_GUARDED_BY(mutex_) = false;
+  // Somebody else may have changed a value that cannot be read. A notice of our own write is none
+  // of that: setting the value again would bring the next one.
+  bool doubt_private_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

@@ -98,24 +98,24 @@ absl::StatusOr<SecretSyncResult> SecretKeeper::Sync(const SecretWish& wish,
   if (wish.dry_run) return result;
 
   RETURN_IF_ERROR(parts_.keys.Claim(wish.entity, {desired.uuid, desired.usage}, wish.replaces));
+  // Known before anything changes, so that a crash from here on is made good by Keep. The key's
+  // fingerprint comes after its value: a guest that starts in between is taken to have the older.
   SecretBinding binding{.entity = wish.entity,
                         .uuid = desired.uuid,
                         .usage = desired.usage,
                         .ephemeral = desired.ephemeral,
                         .is_private = desired.is_private,
-                        .replacing = secrets::NeedsDomains(desired, look.observed.present),
-                        .fingerprint = fingerprint,
-                        .generation_unix_s = absl::ToUnixSeconds(key.create_time()),
+                        .replacing = true,
                         .sealed_key = sealer_.Seal(key.value(), wish.entity),
                         .prove_time = proved};
-  if (before.has_value()) binding.superseded_by = before->superseded_by;
-  // Known before anything changes, so that a crash from here on is made good by Keep.
-  RETURN_IF_ERROR(parts_.state.PutSecret(binding));
-  RETURN_IF_ERROR(Run(desired, key.value(), look.steps));
-  if (binding.replacing) {
-    binding.replacing = false;
-    RETURN_IF_ERROR(parts_.state.PutSecret(binding));
+  if (before.has_value()) {
+    binding.superseded_by = before->superseded_by;
+    binding.fingerprint = before->fingerprint;
+    binding.generation_unix_s = before->generation_unix_s;
   }
+  if (!look.steps.empty()) RETURN_IF_ERROR(parts_.state.PutSecret(binding));
+  RETURN_IF_ERROR(Run(desired, key.value(), look.steps));
+  RETURN_IF_ERROR(Settle(std::move(binding), key, fingerprint));
   result.has_value = true;
   MutexLock facts(facts_mutex_);
   problems_[wish.entity] = absl::OkStatus();
@@ -239,6 +239,14 @@ absl::Status SecretKeeper::Run(const SecretRecord& desired, const SecretBytes& v
                             "): somebody else changes it; stop that, then sync again"));
 }
 
+absl::Status SecretKeeper::Settle(SecretBinding binding, const secrets::CephKey& key,
+                                  const std::string& fingerprint) {
+  binding.replacing = false;
+  binding.fingerprint = fingerprint;
+  binding.generation_unix_s = absl::ToUnixSeconds(key.create_time());
+  return parts_.state.PutSecret(binding);
+}
+
 absl::Status SecretKeeper::FollowClaim(SecretBinding& binding) {
   const absl::StatusOr<std::optional<SecretClaim>> claim = parts_.keys.GetClaim(binding.entity);
   // What is here is kept while Ceph is away.
@@ -258,14 +266,15 @@ absl::Status SecretKeeper::FollowClaim(SecretBinding& binding) {
   return parts_.state.PutSecret(binding);
 }
 
-absl::Status SecretKeeper::Keep(SecretBinding binding) {
+absl::Status SecretKeeper::Keep(const SecretBinding& binding) {
   ASSIGN_OR_RETURN(const SecretBytes value, KeptValue(binding));
   const SecretRecord desired = RecordOf(binding);
   ASSIGN_OR_RETURN(const Look look, LookAndPlan(desired, value, binding.replacing));
   RETURN_IF_ERROR(Run(desired, value, look.steps));
   if (binding.replacing) {
-    binding.replacing = false;
-    RETURN_IF_ERROR(parts_.state.PutSecret(binding));
+    ASSIGN_OR_RETURN(const secrets::CephKey key, secrets::CephKeyOf(value));
+    ASSIGN_OR_RETURN(const SecretBytes salt, Salt());
+    RETURN_IF_ERROR(Settle(binding, key, secrets::Fingerprint(salt, value)));
   }
   if (look.steps.empty() || look.observed.value == ValueState::kUnreadable) return absl::OkStatus();
   LOG(WARNING) << "secret " << Name(desired) << " of " << binding.entity

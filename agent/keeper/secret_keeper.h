@@ -126,7 +126,10 @@ class SecretKeeper {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status RunStep(const secrets::SecretStep& step, const secrets::SecretBytes& value)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status Keep(state::SecretBinding binding) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Writes down that libvirt holds `key` as `binding` says.
+  absl::Status Settle(state::SecretBinding binding, const secrets::CephKey& key,
+                      const std::string& fingerprint);
+  absl::Status Keep(const state::SecretBinding& binding) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Follows the claim that stands; a claim that was lost is made again.
   absl::Status FollowClaim(state::SecretBinding& binding) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
