@@ -21,8 +21,8 @@ using secrets::CephKey;
 
 // Over whatever the node's ceph.conf says.
 constexpr std::pair<const char*, const char*> kSettings[] = {
-    // This key or none: no keyring of the node's may stand in for it, and no cluster that lets
-    // everybody in may pass for one that knows it.
+    // This key or none: no keyring of the node's may stand in for it, and a cluster that lets
+    // everybody in must not pass for one that knows it.
     {"keyring", ""},
     {"keyfile", ""},
     {"auth_supported", "cephx"},

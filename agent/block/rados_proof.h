@@ -14,9 +14,10 @@ namespace hvagent::block {
 // that is gone when this returns. The key goes to librados by its API alone: it is in no argument,
 // environment, file, log or admin socket. The copies that librados makes are freed, not wiped.
 //
-// Errors: UNAUTHENTICATED (CEPH_KEY_REFUSED); UNIMPLEMENTED (CEPH_KEY_TYPE): this node's librados
-// knows no keys of that type; UNAVAILABLE (CEPH_UNAVAILABLE): no verdict. A cluster that asks for
-// no keys at all gives none, and neither does a wrong key while one of the monitors is frozen.
+// Errors: UNAUTHENTICATED (CEPH_KEY_REFUSED), as of every key where the cluster does without cephx;
+// UNIMPLEMENTED (CEPH_KEY_TYPE): this node's librados knows no keys of that type; UNAVAILABLE
+// (CEPH_UNAVAILABLE): no verdict, as without a quorum, or of a wrong key while one of the monitors
+// is frozen: librados asks them all before it believes a refusal.
 // Blocks: at most options.mon_timeout. Thread-safe.
 absl::Status ProveKey(const RbdOptions& options, const std::string& entity,
                       const secrets::CephKey& key);
