@@ -71,14 +71,14 @@ absl::Status WriteAll(int fd, absl::string_view text, const std::string& path) {
     if (count < 0) return CannotMake(path, errno);
     text.remove_prefix(count);
   }
-  return fsync(fd) == 0 ? absl::OkStatus() : CannotMake(path, errno);
+  return absl::OkStatus();
 }
 
 // Makes `path` whole or not at all, and leaves one that is there: what was sealed under a key that
 // is gone is lost.
 absl::Status MakeKeyFile(const std::string& path) {
   const SecretBytes key = RandomKey();
-  std::string text = absl::StrCat(absl::BytesToHexString(key.Reveal()), "\n");
+  std::string text = absl::BytesToHexString(key.Reveal());
   const absl::Cleanup wipes = [&text] { WipeString(text); };
 
   std::string draft = absl::StrCat(path, ".XXXXXX");
@@ -89,6 +89,8 @@ absl::Status MakeKeyFile(const std::string& path) {
     unlink(draft.c_str());
   };
   RETURN_IF_ERROR(WriteAll(fd, text, path));
+  RETURN_IF_ERROR(WriteAll(fd, "\n", path));  // to append it could leave a copy of the text behind
+  if (fsync(fd) != 0) return CannotMake(path, errno);
   if (link(draft.c_str(), path.c_str()) != 0 && errno != EEXIST) return CannotMake(path, errno);
   return SyncDirectoryOf(path);
 }
