@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "agentctl/fan_out.h"
+#include "agentctl/listing.h"
 #include "agentctl/manifest_file.h"
 #include "agentctl/secret_sync.h"
 #include "agentctl/views.h"
@@ -27,11 +28,6 @@ constexpr absl::Duration kOwnerTimeout = absl::Seconds(5);
 
 struct PlacedVm {
   const v1::VmSpec* spec = nullptr;
-  Node* node = nullptr;
-};
-
-struct SecretJob {
-  const SecretWish* wish = nullptr;
   Node* node = nullptr;
 };
 
@@ -81,11 +77,24 @@ absl::StatusOr<std::vector<PlacedVm>> PlaceVms(Cli& cli, const v1::Manifest& man
   return placed;
 }
 
+absl::StatusOr<SecretWish> ReadWish(const v1::SecretManifest& secret) {
+  SecretWish wish;
+  wish.request.set_entity(secret.entity());
+  wish.request.set_uuid(secret.uuid());
+  wish.request.set_usage(secret.usage());
+  wish.request.set_ephemeral(secret.ephemeral());
+  wish.request.set_private_(secret.private_());
+  const auto& source = secret.key_source();
+  RETURN_IF_ERROR(SetKeySource(
+      source.from_monitors() ? "mon" : absl::StrCat("keyring:", source.keyring_file()), wish));
+  return wish;
+}
+
 absl::StatusOr<std::vector<SecretWish>> ReadWishes(const v1::Manifest& manifest) {
   std::vector<SecretWish> wishes;
   for (const v1::SecretManifest& secret : manifest.secrets()) {
-    ASSIGN_OR_RETURN(auto key, ReadKey(secret.key_source().keyring_file(), secret.entity()));
-    wishes.push_back({secret.entity(), secret.uuid(), secret.usage(), std::move(key)});
+    ASSIGN_OR_RETURN(SecretWish wish, ReadWish(secret));
+    wishes.push_back(std::move(wish));
   }
   return wishes;
 }
@@ -137,52 +146,30 @@ absl::StatusOr<v1::ApplyVmResponse> ApplyVm(Cli& cli, Interrupts& interrupts,
                              &v1::VmService::Stub::Apply, request);
 }
 
-// What came of it all, in the order of the manifest.
-class Outcome {
- public:
-  explicit Outcome(Cli& cli) : cli_(cli) {}
-
-  void Add(const std::string& what, const std::string& node, const absl::StatusOr<Row>& row) {
-    outcomes_.push_back(ExitCodeOf(row.status()));
-    if (row.ok()) {
-      listing_.rows.push_back(*row);
-      return;
-    }
-    Row failed;
-    failed.node = node;
-    failed.error = row.status();
-    listing_.rows.push_back(std::move(failed));
-    cli_.Fail({what, node, row.status()});
-  }
-
-  ExitCode Show() {
-    const ExitCode shown = cli_.Show(listing_);
-    return shown == ExitCode::kDone ? Combine(outcomes_) : shown;
-  }
-
- private:
-  Cli& cli_;
-  Listing listing_{ChangeColumns(), {}, /*with_node=*/true};
-  std::vector<ExitCode> outcomes_;
-};
-
 // Returns the nodes where a secret failed.
 std::set<Node*> ApplySecrets(Cli& cli, Interrupts& interrupts,
                              const std::vector<SecretWish>& wishes, const std::vector<Node*>& nodes,
                              Outcome& outcome) {
-  std::vector<SecretJob> jobs;
-  for (const SecretWish& wish : wishes) {
-    for (Node* const node : nodes) jobs.push_back({&wish, node});
-  }
-  const auto answers = FanOut(jobs, [&](const SecretJob& job) -> absl::StatusOr<Row> {
-    ASSIGN_OR_RETURN(const auto response, SyncSecret(cli, interrupts, *job.node, *job.wish));
-    return RowOf(response, job.node->name(), cli.options.dry_run);
-  });
+  const bool dry_run = cli.options.dry_run;
   std::set<Node*> failed;
-  for (size_t i = 0; i < jobs.size(); ++i) {
-    if (!answers[i].ok()) failed.insert(jobs[i].node);
-    outcome.Add(absl::StrCat("sync the secret of ", jobs[i].wish->entity), jobs[i].node->name(),
-                answers[i]);
+  for (const SecretWish& wish : wishes) {
+    const std::string what = absl::StrCat("sync the secret of ", wish.request.entity());
+    const auto answers = SyncSecret(cli, interrupts, nodes, wish, dry_run);
+    if (!answers.ok()) {
+      outcome.Count(cli.Fail({what, "", answers.status()}));
+      failed.insert(nodes.begin(), nodes.end());
+      continue;
+    }
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      const auto& answer = (*answers)[i];
+      if (answer.ok()) {
+        outcome.AddRow(RowOf(*answer, nodes[i]->name(), dry_run));
+        outcome.Count(ExitCode::kDone);
+      } else {
+        outcome.Fail(what, nodes[i]->name(), answer.status());
+        failed.insert(nodes[i]);
+      }
+    }
   }
   return failed;
 }
@@ -205,7 +192,7 @@ ExitCode Apply(Cli& cli, const std::string& file, bool vms_only) {
   if (!nodes.ok()) return cli.Fail({what, "", nodes.status()});
 
   Interrupts interrupts;
-  Outcome outcome(cli);
+  Outcome outcome(cli, ChangeColumns(cli.options.dry_run));
   const std::set<Node*> failed = ApplySecrets(cli, interrupts, *wishes, *nodes, outcome);
   const auto answers = FanOut(
       *vms,
@@ -218,8 +205,14 @@ ExitCode Apply(Cli& cli, const std::string& file, bool vms_only) {
       },
       kMaxVms);
   for (size_t i = 0; i < vms->size(); ++i) {
-    outcome.Add(absl::StrCat("apply VM ", (*vms)[i].spec->name()), (*vms)[i].node->name(),
-                answers[i]);
+    const PlacedVm& vm = (*vms)[i];
+    if (answers[i].ok()) {
+      outcome.AddRow(*answers[i]);
+      outcome.Count(ExitCode::kDone);
+    } else {
+      outcome.Fail(absl::StrCat("apply VM ", vm.spec->name()), vm.node->name(),
+                   answers[i].status());
+    }
   }
   return outcome.Show();
 }

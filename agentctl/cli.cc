@@ -145,6 +145,14 @@ void Cli::Note(absl::string_view text) {
   streams_.err.flush();
 }
 
+void Cli::NoteTable(const Listing& listing) {
+  if (!streams_.err_is_terminal) return;
+  MutexLock lock(mutex_);
+  // Only JSON can fail.
+  (void)WriteListing(streams_.err, {Format::kTable, /*colour=*/true}, listing);
+  streams_.err.flush();
+}
+
 absl::Status Cli::Confirm(absl::string_view question) {
   if (options.yes) return absl::OkStatus();
   if (!streams_.in_is_terminal || !streams_.err_is_terminal) {

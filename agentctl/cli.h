@@ -79,6 +79,9 @@ class Cli {
   // A line about what is going on, on a terminal only.
   void Note(absl::string_view text);
 
+  // A table about what is going to happen, on a terminal only.
+  void NoteTable(const Listing& listing);
+
   // OK when the user agrees to `question` on the terminal, or gave --yes.
   // Errors: CANCELLED; without a terminal FAILED_PRECONDITION, which exits with kUsage.
   absl::Status Confirm(absl::string_view question);

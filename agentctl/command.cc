@@ -21,15 +21,6 @@ Configuration: --config, $AGENTCTL_CONFIG, ~/.config/agentctl/config.yaml or
 
 Example: agentctl apply -f vm.yaml && agentctl get vm)";
 
-std::string ParseTimeout(const std::string& text, std::optional<absl::Duration>& timeout) {
-  absl::Duration parsed;
-  if (!absl::ParseDuration(text, &parsed) || parsed <= absl::ZeroDuration()) {
-    return absl::StrCat("'", text, "' is no duration: write 30s, 5m or 1h30m");
-  }
-  timeout = parsed;
-  return "";
-}
-
 void AddGlobalOptions(CLI::App& root, GlobalOptions& options) {
   root.add_option("--config", options.config, "Configuration file")->type_name("FILE");
   auto* const nodes =
@@ -51,17 +42,30 @@ void AddGlobalOptions(CLI::App& root, GlobalOptions& options) {
       ->type_name("FORMAT");
   root.add_option("--timeout", "Bound of one call (30s), and of what is awaited (none)")
       ->type_name("DURATION")
-      ->check([&options](const std::string& text) { return ParseTimeout(text, options.timeout); });
+      ->check(DurationInto(options.timeout));
   root.add_flag("--yes", options.yes, "Do not ask before something is destroyed");
   root.add_flag("--dry-run", options.dry_run, "Only say what would be done");
 }
 
 }  // namespace
 
+CLI::Validator DurationInto(std::optional<absl::Duration>& duration) {
+  const auto parse = [&duration](const std::string& text) -> std::string {
+    absl::Duration parsed;
+    if (!absl::ParseDuration(text, &parsed) || parsed <= absl::ZeroDuration()) {
+      return absl::StrCat("'", text, "' is no duration: write 30s, 5m or 1h30m");
+    }
+    duration = parsed;
+    return "";
+  };
+  return CLI::Validator(parse, "");
+}
+
 CLI::App* AddCommand(CommandTree& tree, CLI::App& parent, const CommandText& text,
                      std::function<ExitCode()> run) {
   CLI::App* const command = parent.add_subcommand(text.name, text.summary);
-  command->footer(absl::StrCat("\nExample: agentctl ", text.example));
+  command->footer(absl::StrCat(text.details.empty() ? "" : "\n", text.details,
+                               "\nExample: agentctl ", text.example));
   command->callback([&tree, run = std::move(run), has_dry_run = text.has_dry_run] {
     tree.chosen = run;
     tree.chosen_has_dry_run = has_dry_run;

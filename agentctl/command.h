@@ -4,8 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <optional>
 #include <string>
 
+#include "absl/time/time.h"
 #include "agentctl/cli.h"
 #include "agentctl/exit_code.h"
 
@@ -29,6 +31,8 @@ struct CommandText {
   std::string example;
   // Whether it honours --dry-run; where it does not, --dry-run is refused.
   bool has_dry_run = false;
+  // What its --help says besides, where the summary is not enough.
+  std::string details = "";
 };
 
 // A command under `parent`, which is carried out by `run` after everything is parsed.
@@ -37,6 +41,9 @@ CLI::App* AddCommand(CommandTree& tree, CLI::App& parent, const CommandText& tex
 
 // A noun, which does nothing without one of its verbs.
 CLI::App* AddNoun(CommandTree& tree, const std::string& name, const std::string& summary);
+
+// An option's check that reads "30s", "5m" or "1h30m" into `duration`, which outlives the parse.
+CLI::Validator DurationInto(std::optional<absl::Duration>& duration);
 
 void AddApplyCommand(CommandTree& tree);
 void AddNodeCommands(CommandTree& tree);

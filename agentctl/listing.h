@@ -1,9 +1,10 @@
-// Lists that are gathered from many nodes at once.
+// Results that are gathered from many nodes at once.
 #ifndef HVAGENT_AGENTCTL_LISTING_H_
 #define HVAGENT_AGENTCTL_LISTING_H_
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -14,6 +15,33 @@
 #include "agentctl/views.h"
 
 namespace hvagent::agentctl {
+
+// What came of the same for each of several targets: the rows to show and the exit code. Not
+// thread-safe.
+class Outcome {
+ public:
+  Outcome(Cli& cli, std::vector<Column> columns)
+      : cli_(cli), listing_{std::move(columns), {}, /*with_node=*/true} {}
+
+  void AddRow(Row row) { listing_.rows.push_back(std::move(row)); }
+  // What became of one target.
+  void Count(ExitCode code) { codes_.push_back(code); }
+  // A target that failed: a row with its error, and a line on stderr unless it is NotTried.
+  void Fail(const std::string& what, const std::string& node, const absl::Status& status);
+
+  // Writes the rows; returns the exit code of the command.
+  ExitCode Show();
+
+ private:
+  Cli& cli_;
+  Listing listing_;
+  std::vector<ExitCode> codes_;
+};
+
+// The status of a target that was left alone since others failed, who say so themselves. `why`
+// completes the sentence "not tried, as <why>".
+absl::Status NotTried(const std::string& why);
+bool IsNotTried(const absl::Status& status);
 
 // Asks every target at once by `fetch` and shows all rows, each with its node. A node that does
 // not answer is a row with its error, and a failure to `what` ("list VMs").

@@ -8,27 +8,48 @@
 #include "base/error.h"
 #include "base/names.h"
 #include "base/status_macros.h"
+#include "base/uuid.h"
 #include "domain_xml/vm_spec.h"
 #include "hvagent/v1/node_service.grpc.pb.h"
 #include "manifest/yaml_proto.h"
+#include "secrets/secret_identity.h"
 
 namespace hvagent::agentctl {
 namespace {
+
+absl::Status CheckSecret(const v1::SecretManifest& secret, const std::string& field) {
+  if (absl::Status status = CheckClientEntity(secret.entity()); !status.ok()) {
+    return InvalidField(field + ".entity", status.message());
+  }
+  if (!secret.uuid().empty()) {
+    if (const auto uuid = Uuid::Parse(secret.uuid()); !uuid.ok()) {
+      return InvalidField(field + ".uuid", uuid.status().message());
+    }
+  }
+  if (!secret.usage().empty()) {
+    if (absl::Status status = secrets::CheckUsage(secret.usage()); !status.ok()) {
+      return InvalidField(field + ".usage", status.message());
+    }
+  }
+  const auto& source = secret.key_source();
+  if (source.keyring_file().empty() && !source.from_monitors()) {
+    return InvalidField(field + ".key_source.keyring_file",
+                        "is missing: name the keyring file that holds the key, or say "
+                        "from_monitors: true");
+  }
+  if (!source.keyring_file().empty() && source.from_monitors()) {
+    return InvalidField(field + ".key_source.from_monitors",
+                        "is another source than keyring_file: give one of them");
+  }
+  return absl::OkStatus();
+}
 
 absl::Status CheckManifest(const v1::Manifest& manifest) {
   if (manifest.secrets().empty() && manifest.vms().empty()) {
     return absl::InvalidArgumentError("has neither secrets nor vms");
   }
   for (int i = 0; i < manifest.secrets_size(); ++i) {
-    const v1::SecretManifest& secret = manifest.secrets(i);
-    const std::string field = absl::StrCat("secrets[", i, "]");
-    if (absl::Status status = CheckClientEntity(secret.entity()); !status.ok()) {
-      return InvalidField(field + ".entity", status.message());
-    }
-    if (secret.key_source().keyring_file().empty()) {
-      return InvalidField(field + ".key_source.keyring_file",
-                          "is missing: name the keyring file that holds the key");
-    }
+    RETURN_IF_ERROR(CheckSecret(manifest.secrets(i), absl::StrCat("secrets[", i, "]")));
   }
   std::set<std::string> uuids;
   for (int i = 0; i < manifest.vms_size(); ++i) {
