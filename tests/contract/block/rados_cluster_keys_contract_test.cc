@@ -227,12 +227,28 @@ TEST_F(RadosProofTest, AKeyOfATypeThatCephDoesNotKnowYetIsNotProved) {
                     Fails(absl::StatusCode::kUnauthenticated, "CEPH_KEY_REFUSED")));
 }
 
+// A pool that nobody has written to.
+class NewPool {
+ public:
+  NewPool() { Operator("ceph", absl::StrCat("osd pool create ", name_, " 1")); }
+  ~NewPool() {
+    Operator("ceph",
+             absl::StrCat("osd pool rm ", name_, " ", name_, " --yes-i-really-really-mean-it"));
+  }
+  NewPool(const NewPool&) = delete;
+  NewPool& operator=(const NewPool&) = delete;
+
+  const std::string& name() const { return name_; }
+
+ private:
+  const std::string name_ = absl::StrCat("salt-", Uuid::Random().ToString());
+};
+
 TEST(RadosClusterKeysTest, OfManyNodesThatMakeTheFirstSaltAllHaveTheSame) {
-  const std::string pool = absl::StrCat("salt-", Uuid::Random().ToString());
-  Operator("ceph", absl::StrCat("osd pool create ", pool, " 1"));
+  const NewPool pool;
   constexpr int kNodes = 4;
   std::vector<std::unique_ptr<Node>> nodes;
-  for (int i = 0; i < kNodes; ++i) nodes.push_back(Node::Connected(AdminOptions(), pool));
+  for (int i = 0; i < kNodes; ++i) nodes.push_back(Node::Connected(AdminOptions(), pool.name()));
   std::vector<absl::StatusOr<secrets::SecretBytes>> salts(kNodes);
   std::latch start(kNodes);
   std::vector<std::thread> threads;
@@ -248,10 +264,9 @@ TEST(RadosClusterKeysTest, OfManyNodesThatMakeTheFirstSaltAllHaveTheSame) {
     EXPECT_EQ(salt->size(), 32u);
     EXPECT_TRUE(salt->Equals(*salts[0]));
   }
-  const auto other_cluster_would = Node::Connected(Options())->FingerprintSalt();
-  ASSERT_OK(other_cluster_would);
-  EXPECT_FALSE(other_cluster_would->Equals(*salts[0])) << "it is random";
-  Operator("ceph", absl::StrCat("osd pool rm ", pool, " ", pool, " --yes-i-really-really-mean-it"));
+  const auto of_another_pool = Node::Connected(Options())->FingerprintSalt();
+  ASSERT_OK(of_another_pool);
+  EXPECT_FALSE(of_another_pool->Equals(*salts[0])) << "it is random";
 }
 
 TEST(RadosClusterKeysTest, AnObjectThatIsNoClaimIsNotTakenForOne) {
