@@ -44,6 +44,9 @@ const char* const kCommands[] = {"apply",
                                  "secret sync",
                                  "secret list",
                                  "secret get",
+                                 "secret status",
+                                 "secret rotate",
+                                 "secret retire",
                                  "image",
                                  "image import",
                                  "image list",
@@ -78,8 +81,9 @@ TEST_F(CompletionTest, EveryScriptListsEveryCommandAndGlobalOption) {
   for (const std::string& script :
        {BashCompletion(root_), ZshCompletion(root_), FishCompletion(root_)}) {
     for (const char* command : kCommands) EXPECT_THAT(script, HasSubstr(command));
-    for (const char* option : {"--config", "--node", "--all", "-o", "--output", "--timeout",
-                               "--yes", "--dry-run", "--offline", "--force", "--sha256"}) {
+    for (const char* option :
+         {"--config", "--node", "--all", "-o", "--output", "--timeout", "--yes", "--dry-run",
+          "--offline", "--force", "--sha256", "--adopt", "--no-prove", "--restart"}) {
       EXPECT_THAT(script, HasSubstr(option));
     }
   }

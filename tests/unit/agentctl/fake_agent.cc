@@ -76,6 +76,18 @@ class FakeAgent::Secrets final : public v1::SecretService::Service {
                     v1::ListSecretsResponse* response) override {
     return agent_.ListSecrets(*request, response);
   }
+  grpc::Status Check(grpc::ServerContext*, const v1::CheckSecretsRequest* request,
+                     v1::CheckSecretsResponse* response) override {
+    return agent_.CheckSecrets(*request, response);
+  }
+  grpc::Status Rotate(grpc::ServerContext*, const v1::RotateSecretRequest* request,
+                      v1::RotateSecretResponse* response) override {
+    return agent_.RotateSecret(*request, response);
+  }
+  grpc::Status Retire(grpc::ServerContext*, const v1::RetireSecretRequest* request,
+                      v1::RetireSecretResponse* response) override {
+    return agent_.RetireSecret(*request, response);
+  }
 
   FakeAgent& agent_;
 };
@@ -126,6 +138,10 @@ class FakeAgent::Vms final : public v1::VmService::Service {
   grpc::Status Start(grpc::ServerContext*, const v1::StartVmRequest* request,
                      v1::Vm* response) override {
     return agent_.StartVm(*request, response);
+  }
+  grpc::Status Stop(grpc::ServerContext* context, const v1::StopVmRequest* request,
+                    v1::Vm* response) override {
+    return agent_.StopVm(context, *request, response);
   }
   grpc::Status Delete(grpc::ServerContext*, const v1::DeleteVmRequest* request,
                       v1::DeleteVmResponse* response) override {
@@ -200,6 +216,11 @@ void FakeAgent::SetCephConnected(bool connected) {
   ceph_connected_ = connected;
 }
 
+void FakeAgent::SetClaim(const std::string& uuid) {
+  MutexLock lock(mutex_);
+  claimed_uuid_ = uuid;
+}
+
 std::vector<std::string> FakeAgent::calls() const {
   MutexLock lock(mutex_);
   return calls_;
@@ -260,12 +281,14 @@ grpc::Status FakeAgent::GetNode(const v1::GetNodeRequest&, v1::Node* node) {
 
 grpc::Status FakeAgent::SyncSecret(const v1::SyncSecretRequest& request,
                                    v1::SyncSecretResponse* response) {
-  Record("SecretService.Sync", request.entity(), "");
+  Record("SecretService.Sync", absl::StrCat(request.entity(), request.dry_run() ? " dry-run" : ""),
+         "");
   if (on_sync) {
     if (grpc::Status status = on_sync(request); !status.ok()) return status;
   }
   MutexLock lock(mutex_);
-  synced_.push_back(request);
+  if (!request.dry_run()) synced_.push_back(request);
+  response->set_claimed_uuid(claimed_uuid_);
   response->mutable_secret()->set_uuid(
       request.uuid().empty() ? "11111111-1111-5111-8111-111111111111" : request.uuid());
   response->mutable_secret()->set_entity(request.entity());
@@ -286,6 +309,28 @@ grpc::Status FakeAgent::ListSecrets(const v1::ListSecretsRequest&,
     secret->set_has_value(true);
   }
   return grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::CheckSecrets(const v1::CheckSecretsRequest& request,
+                                     v1::CheckSecretsResponse* response) {
+  Record("SecretService.Check", request.prove() ? "prove" : "", "");
+  if (on_check) on_check(request, response);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::RotateSecret(const v1::RotateSecretRequest& request,
+                                     v1::RotateSecretResponse* response) {
+  Record("SecretService.Rotate", absl::StrCat(request.to(), request.dry_run() ? " dry-run" : ""),
+         "");
+  return on_rotate ? on_rotate(request, response) : grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::RetireSecret(const v1::RetireSecretRequest& request,
+                                     v1::RetireSecretResponse* response) {
+  Record("SecretService.Retire",
+         absl::StrCat(request.entity(), request.dry_run() ? " dry-run" : ""), "");
+  response->set_removed(true);
+  return on_retire ? on_retire(request, response) : grpc::Status::OK;
 }
 
 grpc::Status FakeAgent::ImportImage(grpc::ServerContext* context,
@@ -382,10 +427,30 @@ grpc::Status FakeAgent::StartVm(const v1::StartVmRequest& request, v1::Vm* vm) {
   {
     MutexLock lock(mutex_);
     call = ++starts_;
-    if (v1::Vm* const found = FindVm(request.id())) *vm = *found;
+    if (v1::Vm* const found = FindVm(request.id())) {
+      found->mutable_status()->set_power_state(v1::RUNNING);
+      *vm = *found;
+    }
   }
   vm->mutable_status()->set_power_state(v1::RUNNING);
   return on_start ? on_start(call, vm) : grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::StopVm(grpc::ServerContext* context, const v1::StopVmRequest& request,
+                               v1::Vm* vm) {
+  Record("VmService.Stop", absl::StrCat(request.id(), request.force() ? " force" : ""),
+         request.request_id());
+  if (on_stop) {
+    if (grpc::Status status = on_stop(context, request); !status.ok()) return status;
+  }
+  MutexLock lock(mutex_);
+  v1::Vm* const found = FindVm(request.id());
+  if (found == nullptr) {
+    return AgentError(grpc::StatusCode::NOT_FOUND, "VM_NOT_FOUND", "there is no such VM");
+  }
+  found->mutable_status()->set_power_state(v1::STOPPED);
+  *vm = *found;
+  return grpc::Status::OK;
 }
 
 grpc::Status FakeAgent::DeleteVm(const v1::DeleteVmRequest& request, v1::DeleteVmResponse*) {

@@ -57,17 +57,25 @@ class FakeAgent final {
 
   void AddVm(const std::string& uuid, const std::string& name, v1::PowerState power = v1::STOPPED);
   void SetCephConnected(bool connected);
+  // What the cluster agreed on, as Sync tells.
+  void SetClaim(const std::string& uuid);
   // "Service.Method id", in the order of arrival.
   std::vector<std::string> calls() const;
   // Those request_ids that came with `method`.
   std::vector<std::string> request_ids(const std::string& method) const;
   std::string imported(const std::string& id) const;
+  // Those that were no dry runs.
   std::vector<v1::SyncSecretRequest> synced() const;
 
   // Instead of the built-in answer; called with the number of the call, from 1.
   std::function<grpc::Status(int call, v1::Vm* vm)> on_start;
   std::function<grpc::Status(const v1::ApplyVmRequest&)> on_apply;
   std::function<grpc::Status(const v1::SyncSecretRequest&)> on_sync;
+  std::function<void(const v1::CheckSecretsRequest&, v1::CheckSecretsResponse*)> on_check;
+  std::function<grpc::Status(const v1::RotateSecretRequest&, v1::RotateSecretResponse*)> on_rotate;
+  std::function<grpc::Status(const v1::RetireSecretRequest&, v1::RetireSecretResponse*)> on_retire;
+  // Before the VM is stopped.
+  std::function<grpc::Status(grpc::ServerContext*, const v1::StopVmRequest&)> on_stop;
   // Called after each chunk, with the number of bytes so far.
   std::function<void(grpc::ServerContext*, size_t)> on_chunk;
   std::function<grpc::Status(grpc::ServerContext*, grpc::ServerWriter<v1::Operation>*)> on_watch;
@@ -83,6 +91,9 @@ class FakeAgent final {
   grpc::Status GetNode(const v1::GetNodeRequest&, v1::Node*);
   grpc::Status SyncSecret(const v1::SyncSecretRequest&, v1::SyncSecretResponse*);
   grpc::Status ListSecrets(const v1::ListSecretsRequest&, v1::ListSecretsResponse*);
+  grpc::Status CheckSecrets(const v1::CheckSecretsRequest&, v1::CheckSecretsResponse*);
+  grpc::Status RotateSecret(const v1::RotateSecretRequest&, v1::RotateSecretResponse*);
+  grpc::Status RetireSecret(const v1::RetireSecretRequest&, v1::RetireSecretResponse*);
   grpc::Status ImportImage(grpc::ServerContext*, grpc::ServerReader<v1::ImportImageRequest>*,
                            v1::Operation*);
   grpc::Status GetImage(const v1::GetImageRequest&, v1::Image*);
@@ -92,6 +103,7 @@ class FakeAgent final {
   grpc::Status GetVm(const v1::GetVmRequest&, v1::Vm*);
   grpc::Status ListVms(const v1::ListVmsRequest&, v1::ListVmsResponse*);
   grpc::Status StartVm(const v1::StartVmRequest&, v1::Vm*);
+  grpc::Status StopVm(grpc::ServerContext*, const v1::StopVmRequest&, v1::Vm*);
   grpc::Status DeleteVm(const v1::DeleteVmRequest&, v1::DeleteVmResponse*);
   grpc::Status GetOperation(const v1::GetOperationRequest&, v1::Operation*);
   grpc::Status WatchOperation(grpc::ServerContext*, const v1::WatchOperationRequest*,
@@ -105,6 +117,7 @@ class FakeAgent final {
   const std::string address_;
   mutable Mutex mutex_;
   bool ceph_connected_ ABSL_GUARDED_BY(mutex_) = true;
+  std::string claimed_uuid_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, v1::Vm> vms_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::string> images_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::SyncSecretRequest> synced_ ABSL_GUARDED_BY(mutex_);
