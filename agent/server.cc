@@ -11,6 +11,7 @@
 #include "agent/keeper/secret_report.h"
 #include "agent/keeper/secret_rollout.h"
 #include "agent/listeners.h"
+#include "agent/metrics.h"
 #include "agent/operations/image_catalog.h"
 #include "agent/operations/image_import.h"
 #include "agent/operations/operation_table.h"
@@ -117,6 +118,12 @@ class Server::Impl {
                                                &operation_service_, &vm_service_}) {
       builder.RegisterService(service);
     }
+    if (!config.metrics_address().empty()) {
+      ASSIGN_OR_RETURN(
+          metrics_, Metrics::Serve(config.metrics_address(), {.hypervisor = *backends_.hypervisor,
+                                                              .block = *backends_.block,
+                                                              .keeper = keeper_}));
+    }
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || (!config.listen_address().empty() && port_ == 0)) {
       return Error(absl::StatusCode::kUnavailable, "CANNOT_LISTEN",
@@ -152,6 +159,7 @@ class Server::Impl {
   }
 
   int port() const { return port_; }
+  int metrics_port() const { return metrics_ == nullptr ? 0 : metrics_->port(); }
 
  private:
   void CleanUpCutOffOperations() {
@@ -190,6 +198,7 @@ class Server::Impl {
   service::ImageService image_service_;
   service::OperationService operation_service_;
   service::VmService vm_service_;
+  std::unique_ptr<Metrics> metrics_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
@@ -211,6 +220,7 @@ Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() { Stop(absl::ZeroDuration()); }
 
 int Server::port() const { return impl_->port(); }
+int Server::metrics_port() const { return impl_->metrics_port(); }
 
 void Server::Stop(absl::Duration grace) { impl_->Stop(grace); }
 

@@ -27,6 +27,8 @@ class Server {
 
   // The TCP port, also when listen_address asked for port 0; 0 without a TCP listener.
   int port() const;
+  // The port of the metrics; 0 without metrics_address.
+  int metrics_port() const;
 
   // Graceful: takes no new calls, lets those under way end for up to `grace`, then cuts them off;
   // ends the reconciliation under way. Guests are not touched. Idempotent.

@@ -25,6 +25,8 @@ MemoryAgent::MemoryAgent(v1::AgentConfig config) {
   config = WithDefaults(std::move(config));
   Backends backends = MakeMemoryBackends(config);
   block_ = static_cast<block::MemoryBlockStore*>(backends.block.get());
+  secrets_ = static_cast<hypervisor::MemorySecretStore*>(backends.secrets.get());
+  keys_ = static_cast<block::MemoryClusterKeys*>(backends.keys.get());
   hypervisor_ = static_cast<hypervisor::MemoryHypervisor*>(backends.hypervisor.get());
   auto server = Server::Start(config, std::move(backends));
   EXPECT_OK(server);

@@ -8,7 +8,9 @@
 #include <string>
 
 #include "agent/block/memory_block_store.h"
+#include "agent/block/memory_cluster_keys.h"
 #include "agent/hypervisor/memory_hypervisor.h"
+#include "agent/hypervisor/memory_secret_store.h"
 #include "agent/server.h"
 #include "grpcpp/channel.h"
 
@@ -31,11 +33,15 @@ class MemoryAgent {
   Server& server() { return *server_; }
   block::MemoryBlockStore& block() { return *block_; }
   hypervisor::MemoryHypervisor& hypervisor() { return *hypervisor_; }
+  hypervisor::MemorySecretStore& secrets() { return *secrets_; }
+  block::MemoryClusterKeys& keys() { return *keys_; }
 
  private:
   std::string folder_;
   block::MemoryBlockStore* block_ = nullptr;
   hypervisor::MemoryHypervisor* hypervisor_ = nullptr;
+  hypervisor::MemorySecretStore* secrets_ = nullptr;
+  block::MemoryClusterKeys* keys_ = nullptr;
   std::unique_ptr<Server> server_;
 };
 
