@@ -79,8 +79,9 @@ class Hypervisor {
   // Errors: FAILED_PRECONDITION (DOMAIN_TRANSIENT) when it only runs and has no definition.
   virtual absl::StatusOr<secrets::SecretBytes> GetDefinition(const Uuid& uuid) = 0;
 
-  // Defines a domain, validated against libvirt's schema; redefines one with the same UUID and
-  // name (a running guest keeps what it runs with). Idempotent.
+  // Defines a domain, validated against libvirt's schema (but for one whose disks have a user with
+  // a '.' in its name, which only the schema refuses); redefines one with the same UUID and name (a
+  // running guest keeps what it runs with). Idempotent.
   // Errors: INVALID_ARGUMENT (libvirt refuses the XML), ALREADY_EXISTS (DOMAIN_NAME_TAKEN: the
   // name belongs to another UUID, or the UUID to another name).
   virtual absl::Status DefineDomain(absl::string_view xml) = 0;

@@ -245,6 +245,8 @@ absl::StatusOr<StateFile> OpenStateFile(const std::string& directory) {
     RETURN_IF_ERROR(CreateFile(fd, directory));
   }
   ASSIGN_OR_RETURN(state.database, OpenFile(path));
+  ASSIGN_OR_RETURN(state.reader, Database::Open(path));
+  RETURN_IF_ERROR(state.reader->Execute("PRAGMA query_only = ON; PRAGMA trusted_schema = OFF"));
   return state;
 }
 

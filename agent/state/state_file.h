@@ -25,7 +25,11 @@ struct StateFile {
   // The directory, locked with flock(2) for as long as it is open; the kernel lets go of it when
   // the process dies. Not a lock on the database: an operator may read that with sqlite3.
   UniqueFd directory;
-  std::unique_ptr<Database> database;  // closed before the lock is given up
+  // Both are closed before the lock is given up.
+  std::unique_ptr<Database> database;
+  // For reads alone: it sees what is committed, and waits for no commit. Null in memory, where a
+  // second connection would see a database of its own.
+  std::unique_ptr<Database> reader;
 };
 
 // As StateStore::Open, and with the same errors.

@@ -171,16 +171,20 @@ absl::Status InsertRequest(Database& database, absl::string_view request_id,
 
 class StateStore::Impl {
  public:
-  explicit Impl(StateFile file) : file_(std::move(file)), writes_(mutex, *file_.database) {}
+  explicit Impl(StateFile file) : file_(std::move(file)), writes_(write_mutex_, *file_.database) {}
 
-  Mutex mutex;
-  Database& database() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return *file_.database; }
-
-  // Every write goes through here.
+  // Every write and every read goes through these two.
   absl::Status Write(GroupCommit::Change change) { return writes_.Run(change); }
+  template <typename Query>
+  auto Read(Query query) {
+    MutexLock lock(file_.reader != nullptr ? read_mutex_ : write_mutex_);
+    return query(file_.reader != nullptr ? *file_.reader : *file_.database);
+  }
 
  private:
   const StateFile file_;
+  Mutex read_mutex_;
+  Mutex write_mutex_;
   GroupCommit writes_;
 };
 
@@ -198,28 +202,31 @@ absl::Status StateStore::PutVm(const VmRecord& record) {
 }
 
 absl::StatusOr<std::optional<VmRecord>> StateStore::GetVm(const Uuid& uuid) {
-  MutexLock lock(impl_->mutex);
-  return ReadOne(
-      impl_->database().Prepare(absl::StrCat(kSelectVm, "WHERE uuid = ?1"), ToBlob(uuid)), &ReadVm);
+  return impl_->Read([&](Database& database) {
+    return ReadOne(database.Prepare(absl::StrCat(kSelectVm, "WHERE uuid = ?1"), ToBlob(uuid)),
+                   &ReadVm);
+  });
 }
 
 absl::StatusOr<std::optional<VmRecord>> StateStore::GetVmByName(absl::string_view name) {
-  MutexLock lock(impl_->mutex);
-  return ReadOne(impl_->database().Prepare(absl::StrCat(kSelectVm, "WHERE name = ?1"), name),
-                 &ReadVm);
+  return impl_->Read([&](Database& database) {
+    return ReadOne(database.Prepare(absl::StrCat(kSelectVm, "WHERE name = ?1"), name), &ReadVm);
+  });
 }
 
 absl::StatusOr<std::vector<VmRecord>> StateStore::ListVms(const Uuid& after, size_t limit) {
-  MutexLock lock(impl_->mutex);
-  return ReadAll(
-      impl_->database().Prepare(absl::StrCat(kSelectVm, "WHERE uuid > ?1 ORDER BY uuid LIMIT ?2"),
-                                ToBlob(after), ToLimit(limit)),
-      &ReadVm);
+  return impl_->Read([&](Database& database) {
+    return ReadAll(
+        database.Prepare(absl::StrCat(kSelectVm, "WHERE uuid > ?1 ORDER BY uuid LIMIT ?2"),
+                         ToBlob(after), ToLimit(limit)),
+        &ReadVm);
+  });
 }
 
 absl::StatusOr<std::vector<Uuid>> StateStore::ListVmUuids() {
-  MutexLock lock(impl_->mutex);
-  return ReadAll(impl_->database().Prepare("SELECT uuid FROM vms ORDER BY uuid"), &ReadUuid);
+  return impl_->Read([&](Database& database) {
+    return ReadAll(database.Prepare("SELECT uuid FROM vms ORDER BY uuid"), &ReadUuid);
+  });
 }
 
 absl::Status StateStore::RemoveVm(const Uuid& uuid) {
@@ -242,16 +249,16 @@ absl::Status StateStore::PutSecret(const SecretBinding& binding) {
 }
 
 absl::StatusOr<std::optional<SecretBinding>> StateStore::GetSecret(absl::string_view entity) {
-  MutexLock lock(impl_->mutex);
-  return ReadOne(
-      impl_->database().Prepare(absl::StrCat(kSelectSecret, "WHERE entity = ?1"), entity),
-      &ReadSecret);
+  return impl_->Read([&](Database& database) {
+    return ReadOne(database.Prepare(absl::StrCat(kSelectSecret, "WHERE entity = ?1"), entity),
+                   &ReadSecret);
+  });
 }
 
 absl::StatusOr<std::vector<SecretBinding>> StateStore::ListSecrets() {
-  MutexLock lock(impl_->mutex);
-  return ReadAll(impl_->database().Prepare(absl::StrCat(kSelectSecret, "ORDER BY entity")),
-                 &ReadSecret);
+  return impl_->Read([&](Database& database) {
+    return ReadAll(database.Prepare(absl::StrCat(kSelectSecret, "ORDER BY entity")), &ReadSecret);
+  });
 }
 
 absl::Status StateStore::RemoveSecret(absl::string_view entity) {
@@ -273,31 +280,34 @@ absl::Status StateStore::PutOperation(const v1::Operation& operation) {
 }
 
 absl::StatusOr<std::optional<v1::Operation>> StateStore::GetOperation(absl::string_view id) {
-  MutexLock lock(impl_->mutex);
-  return ReadOne(impl_->database().Prepare("SELECT operation FROM operations WHERE id = ?1", id),
-                 &ReadOperation);
+  return impl_->Read([&](Database& database) {
+    return ReadOne(database.Prepare("SELECT operation FROM operations WHERE id = ?1", id),
+                   &ReadOperation);
+  });
 }
 
 absl::StatusOr<std::vector<v1::Operation>> StateStore::ListOperations(absl::string_view before,
                                                                       size_t limit) {
-  MutexLock lock(impl_->mutex);
-  Database& database = impl_->database();
-  return ReadAll(before.empty() ? database.Prepare("SELECT operation FROM operations "
-                                                   "ORDER BY create_time DESC, id DESC LIMIT ?1",
-                                                   ToLimit(limit))
-                                : database.Prepare(
-                                      "SELECT operation FROM operations WHERE (create_time, id) < "
-                                      "(SELECT create_time, id FROM operations WHERE id = ?1) "
-                                      "ORDER BY create_time DESC, id DESC LIMIT ?2",
-                                      before, ToLimit(limit)),
-                 &ReadOperation);
+  return impl_->Read([&](Database& database) {
+    return ReadAll(
+        before.empty()
+            ? database.Prepare("SELECT operation FROM operations "
+                               "ORDER BY create_time DESC, id DESC LIMIT ?1",
+                               ToLimit(limit))
+            : database.Prepare("SELECT operation FROM operations WHERE (create_time, id) < "
+                               "(SELECT create_time, id FROM operations WHERE id = ?1) "
+                               "ORDER BY create_time DESC, id DESC LIMIT ?2",
+                               before, ToLimit(limit)),
+        &ReadOperation);
+  });
 }
 
 absl::StatusOr<std::vector<v1::Operation>> StateStore::ListRunningOperations() {
-  MutexLock lock(impl_->mutex);
-  return ReadAll(impl_->database().Prepare("SELECT operation FROM operations WHERE state = ?1",
-                                           int64_t{v1::Operation::RUNNING}),
-                 &ReadOperation);
+  return impl_->Read([&](Database& database) {
+    return ReadAll(database.Prepare("SELECT operation FROM operations WHERE state = ?1",
+                                    int64_t{v1::Operation::RUNNING}),
+                   &ReadOperation);
+  });
 }
 
 absl::Status StateStore::PruneOperations(absl::Time cutoff) {
@@ -310,10 +320,10 @@ absl::Status StateStore::PruneOperations(absl::Time cutoff) {
 }
 
 absl::StatusOr<std::optional<RequestRecord>> StateStore::GetRequest(absl::string_view request_id) {
-  MutexLock lock(impl_->mutex);
-  return ReadOne(
-      impl_->database().Prepare(absl::StrCat(kSelectRequest, "WHERE id = ?1"), request_id),
-      &ReadRequest);
+  return impl_->Read([&](Database& database) {
+    return ReadOne(database.Prepare(absl::StrCat(kSelectRequest, "WHERE id = ?1"), request_id),
+                   &ReadRequest);
+  });
 }
 
 absl::Status StateStore::PutRequest(absl::string_view request_id, const RequestRecord& record,

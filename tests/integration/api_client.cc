@@ -4,13 +4,19 @@
 #include <future>
 #include <utility>
 
+#include "absl/memory/memory.h"
 #include "agent/operations/sha256.h"
 #include "base/status_macros.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
+#include "google/protobuf/text_format.h"
 #include "google/protobuf/wrappers.pb.h"
 #include "grpcpp/generic/generic_stub.h"
 
 namespace hvagent::testing {
 namespace {
+
+using google::protobuf::MessageLite;
 
 constexpr size_t kChunkBytes = 1 << 20;
 
@@ -103,21 +109,45 @@ absl::StatusOr<std::vector<v1::Operation>> ApiClient::WatchOperation(const std::
   return seen;
 }
 
+absl::Status ApiClient::CallByName(const std::string& method, const MessageLite& request,
+                                   MessageLite* response) {
+  grpc::TemplatedGenericStub<MessageLite, MessageLite> stub(channel);
+  grpc::ClientContext context;
+  SetDeadline(context);
+  std::promise<grpc::Status> answered;
+  stub.UnaryCall(&context, method, grpc::StubOptions(), &request, response,
+                 [&](grpc::Status status) { answered.set_value(std::move(status)); });
+  return agentctl::FromGrpc(answered.get_future().get());
+}
+
 // grpc.health.v1's messages have one field each, a string and an enum, as these wrappers do.
 absl::StatusOr<bool> ApiClient::IsServing() {
   constexpr int kServing = 1;
-  grpc::TemplatedGenericStub<google::protobuf::StringValue, google::protobuf::Int32Value> stub(
-      channel);
-  grpc::ClientContext context;
-  SetDeadline(context);
-  const google::protobuf::StringValue whole_server;
   google::protobuf::Int32Value answer;
-  std::promise<grpc::Status> answered;
-  stub.UnaryCall(&context, "/grpc.health.v1.Health/Check", grpc::StubOptions(), &whole_server,
-                 &answer, [&](grpc::Status status) { answered.set_value(std::move(status)); });
-  const grpc::Status status = answered.get_future().get();
-  if (!status.ok()) return agentctl::FromGrpc(status);
+  RETURN_IF_ERROR(
+      CallByName("/grpc.health.v1.Health/Check", google::protobuf::StringValue(), &answer));
   return answer.value() == kServing;
+}
+
+// A stream of one question and one answer is a unary call on the wire. Debian has no header for the
+// messages, but their descriptors come with the agent's library.
+absl::StatusOr<std::string> ApiClient::Reflect(const std::string& question) {
+  const auto new_message = [](const std::string& name) {
+    return absl::WrapUnique(
+        google::protobuf::MessageFactory::generated_factory()
+            ->GetPrototype(
+                google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(
+                    "grpc.reflection.v1alpha." + name))
+            ->New());
+  };
+  const auto request = new_message("ServerReflectionRequest");
+  const auto response = new_message("ServerReflectionResponse");
+  if (!google::protobuf::TextFormat::ParseFromString(question, request.get())) {
+    return absl::InvalidArgumentError(question);
+  }
+  RETURN_IF_ERROR(CallByName("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                             *request, response.get()));
+  return response->DebugString();
 }
 
 v1::ImportImageRequest::Header HeaderOf(const std::string& id, absl::string_view content) {

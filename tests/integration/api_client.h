@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "agentctl/errors.h"
+#include "google/protobuf/message_lite.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "hvagent/v1/image_service.grpc.pb.h"
@@ -60,6 +61,9 @@ class ApiClient {
   // gRPC's own health service: whether the agent calls itself SERVING.
   absl::StatusOr<bool> IsServing();
 
+  // gRPC's reflection: the answer to a ServerReflectionRequest, both as text.
+  absl::StatusOr<std::string> Reflect(const std::string& question);
+
   const std::shared_ptr<grpc::Channel> channel;
   const std::unique_ptr<v1::NodeService::Stub> node;
   const std::unique_ptr<v1::SecretService::Stub> secrets;
@@ -68,6 +72,10 @@ class ApiClient {
   const std::unique_ptr<v1::OperationService::Stub> operations;
 
  private:
+  // A unary call of a method for which there is no stub.
+  absl::Status CallByName(const std::string& method, const google::protobuf::MessageLite& request,
+                          google::protobuf::MessageLite* response);
+
   static void SetDeadline(grpc::ClientContext& context) {
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
   }

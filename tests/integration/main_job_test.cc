@@ -189,6 +189,20 @@ TEST_F(MainJobTest, TheNodeIsReadyAndSaysWhatItIs) {
   EXPECT_TRUE(*serving);
 }
 
+// So grpcurl and its like need no copy of the API.
+TEST_F(MainJobTest, ReflectionListsTheServicesAndDescribesOurs) {
+  const auto services = client_.Reflect("list_services: '*'");
+  ASSERT_OK(services);
+  for (const char* name :
+       {"NodeService", "SecretService", "ImageService", "VmService", "OperationService"}) {
+    EXPECT_THAT(*services, HasSubstr(absl::StrCat("\"hvagent.v1.", name, "\"")));
+  }
+  EXPECT_THAT(*services, HasSubstr("\"grpc.health.v1.Health\""));
+  const auto file = client_.Reflect("file_containing_symbol: 'hvagent.v1.VmService.Apply'");
+  ASSERT_OK(file);
+  EXPECT_THAT(*file, AllOf(HasSubstr("file_descriptor_proto"), HasSubstr("ApplyVmRequest")));
+}
+
 TEST_F(MainJobTest, ASecretThatIsInSyncIsNotWrittenAgain) {
   const auto again = SyncSecret();
   ASSERT_OK(again);

@@ -175,6 +175,28 @@ TEST_P(HypervisorContract, RefusesWhatIsNoDomain) {
   EXPECT_EQ(List().size(), before);
 }
 
+// client.vm.g1 is a cephx user like any other.
+TEST_P(HypervisorContract, TakesADiskWhoseUserHasADotInItsName) {
+  const std::string disk =
+      "<disk type='network' device='disk'><driver name='qemu' type='raw' cache='writeback'/>"
+      "<auth username='vm.g1'>"
+      "<secret type='ceph' uuid='4810c760-dc42-4e5f-9d41-7346db7d7da2'/></auth>"
+      "<source protocol='rbd' name='vms/1_disk'><host name='10.0.0.1' port='3300'/></source>"
+      "<target dev='vdz' bus='virtio'/></disk>";
+  const TestDomain domain = NewDomain();
+  std::string xml = Xml(domain);
+  const size_t end_of_devices = xml.find("</devices>");
+  if (end_of_devices != std::string::npos) {
+    xml.insert(end_of_devices, disk);
+  } else {
+    xml.insert(xml.find("</domain>"), absl::StrCat("<devices>", disk, "</devices>"));
+  }
+  ASSERT_THAT(hypervisor().DefineDomain(xml), IsOk());
+  const auto defined = hypervisor().GetDomainXml(domain.uuid);
+  ASSERT_THAT(defined, IsOk());
+  EXPECT_THAT(*defined, HasSubstr("vm.g1"));
+}
+
 TEST_P(HypervisorContract, StartedDomainRuns) {
   const TestDomain domain = RunningDomain();
   EXPECT_THAT(List(),

@@ -15,6 +15,7 @@ TEST(NamesTest, AcceptsWhatOperatorsUse) {
   EXPECT_TRUE(CheckVmName("instance-00000028").ok());
   EXPECT_TRUE(CheckRbdName("65bd684f-0414-4b58-9924-af681091be09_disk.config").ok());
   EXPECT_TRUE(CheckClientEntity("client.cinder-backup").ok());
+  EXPECT_TRUE(CheckClientEntity("client.vm.g1").ok());
 }
 
 TEST(NamesTest, RefusesSeparatorsControlCharactersAndLength) {
