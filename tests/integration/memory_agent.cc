@@ -14,16 +14,16 @@
 
 namespace hvagent::testing {
 
-MemoryAgent::MemoryAgent(v1::AgentConfig config) {
+MemoryAgent::MemoryAgent(v1::AgentConfig config, std::shared_ptr<block::MemoryCluster> cluster) {
   // Not under TempDir: a socket's path must fit in 108 bytes.
   std::string folder = "/tmp/hvagent-test.XXXXXX";
   if (mkdtemp(folder.data()) == nullptr) abort();
   folder_ = folder;
-  config.set_node_name("compute-1");
+  if (config.node_name().empty()) config.set_node_name("compute-1");
   config.set_state_dir(folder_ + "/state");
   config.set_unix_socket(folder_ + "/agentd.sock");
   config = WithDefaults(std::move(config));
-  Backends backends = MakeMemoryBackends(config);
+  Backends backends = MakeMemoryBackends(config, std::move(cluster));
   block_ = static_cast<block::MemoryBlockStore*>(backends.block.get());
   secrets_ = static_cast<hypervisor::MemorySecretStore*>(backends.secrets.get());
   keys_ = static_cast<block::MemoryClusterKeys*>(backends.keys.get());
@@ -38,9 +38,10 @@ MemoryAgent::~MemoryAgent() {
   std::filesystem::remove_all(folder_);
 }
 
+std::string MemoryAgent::address() const { return absl::StrCat("unix:", folder_, "/agentd.sock"); }
+
 std::shared_ptr<grpc::Channel> MemoryAgent::channel() const {
-  return grpc::CreateChannel(absl::StrCat("unix:", folder_, "/agentd.sock"),
-                             grpc::experimental::LocalCredentials(UDS));
+  return grpc::CreateChannel(address(), grpc::experimental::LocalCredentials(UDS));
 }
 
 }  // namespace hvagent::testing

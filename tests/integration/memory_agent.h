@@ -21,14 +21,17 @@ inline constexpr char kTestKey[] = "AQBf+wJrXmZAFxAAx7NPkAzxDRwY+XABrA7IPg==";
 
 class MemoryAgent {
  public:
-  // `config` over the defaults; its state folder and socket are the test's own.
-  explicit MemoryAgent(v1::AgentConfig config = {});
+  // `config` over the defaults; its state folder and socket are the test's own. Agents of one
+  // `cluster` share its keys and claims; null: it has one of its own.
+  explicit MemoryAgent(v1::AgentConfig config = {},
+                       std::shared_ptr<block::MemoryCluster> cluster = nullptr);
   ~MemoryAgent();
 
   MemoryAgent(const MemoryAgent&) = delete;
   MemoryAgent& operator=(const MemoryAgent&) = delete;
 
-  // Over the unix socket.
+  // "unix:/tmp/.../agentd.sock"
+  std::string address() const;
   std::shared_ptr<grpc::Channel> channel() const;
   Server& server() { return *server_; }
   block::MemoryBlockStore& block() { return *block_; }
