@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include "CLI/CLI.hpp"
@@ -50,12 +51,14 @@ absl::StatusOr<v1::AgentConfig> LoadConfig(const Flags& flags) {
   return config;
 }
 
-// Keys pass through this process: nobody but root may look into it, and it leaves no core.
-void ProtectMemory() {
+// Keys pass through this process: nobody but root may look into it, it leaves no core, and gRPC does
+// not print what it carries.
+void ProtectKeys() {
   umask(0077);
   prctl(PR_SET_DUMPABLE, 0);
   const rlimit none = {0, 0};
   setrlimit(RLIMIT_CORE, &none);
+  unsetenv("GRPC_TRACE");
 }
 
 absl::Status Serve(const Flags& flags) {
@@ -114,7 +117,7 @@ int Main(int argc, char** argv) {
   // Fewer arenas than glibc makes on a large host, since each holds memory of its own; but with two
   // the threads of twenty boots at once wait for one another in malloc.
   mallopt(M_ARENA_MAX, 8);
-  ProtectMemory();
+  ProtectKeys();
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
   const absl::Status status = Serve(flags);

@@ -16,6 +16,8 @@ int main(int argc, char** argv) {
   const rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  // With it gRPC would print what it carries, the key too.
+  ::unsetenv("GRPC_TRACE");
   // A reader that went away (`agentctl get vm | head`) is an error of writing, not a signal.
   std::signal(SIGPIPE, SIG_IGN);
   // gRPC's own log lines would break into ours; what they say is found out by other means.
