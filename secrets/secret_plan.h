@@ -36,6 +36,9 @@ struct DomainUse {
   std::set<Uuid> defined_with;  // named by its definition; empty for a transient one
   bool running = false;
   std::set<Uuid> runs_with;  // named by what runs
+  // The entities, and so the keys, of those among them that libvirt has no more: a secret that was
+  // replaced by one with another UUID.
+  std::set<std::string> runs_as;
   // Of the key that its QEMU was given (secrets/fingerprint.h); empty: not known.
   std::string runs_with_fingerprint;
 };

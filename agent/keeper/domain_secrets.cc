@@ -1,5 +1,6 @@
 #include "agent/keeper/domain_secrets.h"
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <utility>
@@ -22,9 +23,8 @@ bool IsRunning(const DomainInfo& domain) {
   return domain.state == DomainState::kRunning || domain.state == DomainState::kPaused;
 }
 
-absl::StatusOr<std::set<Uuid>> NamedIn(absl::string_view xml,
-                                       const std::vector<SecretRecord>& present) {
-  ASSIGN_OR_RETURN(const auto uses, domain_xml::SecretUses(xml));
+std::set<Uuid> Named(const std::vector<domain_xml::SecretUse>& uses,
+                     const std::vector<SecretRecord>& present) {
   std::set<Uuid> uuids;
   for (const domain_xml::SecretUse& use : uses) {
     if (use.uuid.has_value()) uuids.insert(*use.uuid);
@@ -35,27 +35,47 @@ absl::StatusOr<std::set<Uuid>> NamedIn(absl::string_view xml,
   return uuids;
 }
 
+// Whose secrets are named that are not there.
+std::set<std::string> EntitiesOfAbsent(const std::vector<domain_xml::SecretUse>& uses,
+                                       const std::vector<SecretRecord>& present) {
+  std::set<std::string> entities;
+  for (const domain_xml::SecretUse& use : uses) {
+    const bool is_there =
+        std::any_of(present.begin(), present.end(), [&](const SecretRecord& record) {
+          return use.uuid.has_value() ? record.uuid == *use.uuid : record.usage == use.usage;
+        });
+    if (!is_there) entities.insert(absl::StrCat("client.", use.username));
+  }
+  return entities;
+}
+
 }  // namespace
+
+bool RunsWith(const DomainUse& domain, const Uuid& uuid, const std::string& entity) {
+  return domain.runs_with.contains(uuid) || domain.runs_as.contains(entity);
+}
 
 absl::StatusOr<DomainUse> DomainSecrets::Look(const DomainInfo& domain,
                                               const std::vector<SecretRecord>& present) {
   DomainUse use{.uuid = domain.uuid, .name = domain.name, .running = IsRunning(domain)};
   ASSIGN_OR_RETURN(const std::string xml, hypervisor_.GetDomainXml(domain.uuid));
-  ASSIGN_OR_RETURN(std::set<Uuid> named, NamedIn(xml, present));
+  ASSIGN_OR_RETURN(const auto uses, domain_xml::SecretUses(xml));
   // A mark that cannot be read is nobody's: such a domain is never changed.
   const auto mark = domain_xml::ParseMark(xml);
   use.is_ours = mark.ok() && mark->has_value();
   if (!use.running) {
-    use.defined_with = std::move(named);
+    use.defined_with = Named(uses, present);
     return use;
   }
-  use.runs_with = std::move(named);
+  use.runs_with = Named(uses, present);
+  use.runs_as = EntitiesOfAbsent(uses, present);
   if (use.is_ours && (*mark)->secret.has_value()) {
     use.runs_with_fingerprint = (*mark)->secret->fingerprint;
   }
   if (domain.persistent) {
     ASSIGN_OR_RETURN(const secrets::SecretBytes definition, hypervisor_.GetDefinition(domain.uuid));
-    ASSIGN_OR_RETURN(use.defined_with, NamedIn(definition.Reveal(), present));
+    ASSIGN_OR_RETURN(const auto defined, domain_xml::SecretUses(definition.Reveal()));
+    use.defined_with = Named(defined, present);
   }
   return use;
 }
@@ -68,7 +88,7 @@ absl::StatusOr<std::vector<DomainUse>> DomainSecrets::List(
     absl::StatusOr<DomainUse> use = Look(domain, present);
     if (absl::IsNotFound(use.status())) continue;
     if (!use.ok()) return Annotate(use.status(), absl::StrCat("look at domain ", domain.name));
-    if (use->defined_with.empty() && use->runs_with.empty()) continue;
+    if (use->defined_with.empty() && use->runs_with.empty() && use->runs_as.empty()) continue;
     uses.push_back(*std::move(use));
   }
   return uses;

@@ -17,6 +17,10 @@
 
 namespace hvagent::keeper {
 
+// Whether `domain` runs with the secret `uuid` of `entity`, or with one that stood for `entity`
+// before and is replaced since.
+bool RunsWith(const secrets::DomainUse& domain, const Uuid& uuid, const std::string& entity);
+
 class DomainSecrets {
  public:
   // `hypervisor` outlives this object.

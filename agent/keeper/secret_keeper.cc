@@ -42,10 +42,11 @@ const SecretRecord* Find(const std::vector<SecretRecord>& records, const Uuid& u
   return it == records.end() ? nullptr : &*it;
 }
 
-std::vector<std::string> RunningWith(const std::vector<DomainUse>& domains, const Uuid& uuid) {
+std::vector<std::string> RunningWith(const std::vector<DomainUse>& domains, const Uuid& uuid,
+                                     const std::string& entity) {
   std::vector<std::string> names;
   for (const DomainUse& domain : domains) {
-    if (domain.runs_with.contains(uuid)) names.push_back(domain.name);
+    if (RunsWith(domain, uuid, entity)) names.push_back(domain.name);
   }
   return names;
 }
@@ -56,7 +57,7 @@ std::vector<std::string> RunningWithReplaced(const secrets::SecretObservation& o
   std::set<std::string> names;
   for (const SecretStep& step : steps) {
     if (step.kind != SecretStep::Kind::kUndefine) continue;
-    for (std::string& name : RunningWith(observed.domains, step.record.uuid)) {
+    for (std::string& name : RunningWith(observed.domains, step.record.uuid, "")) {
       names.insert(std::move(name));
     }
   }
@@ -161,7 +162,7 @@ absl::Status SecretKeeper::CheckReplacement(const SecretWish& wish, const Secret
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(const std::vector<DomainUse> domains, domains_.List(present));
-  const std::vector<std::string> running = RunningWith(domains, before.uuid);
+  const std::vector<std::string> running = RunningWith(domains, before.uuid, before.entity);
   if (running.empty()) return absl::OkStatus();
   return Error(
       absl::StatusCode::kFailedPrecondition, "SECRET_IN_USE",

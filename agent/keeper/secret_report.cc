@@ -41,9 +41,10 @@ void AddVm(const DomainUse& domain, google::protobuf::RepeatedPtrField<v1::VmRef
 }
 
 void ReportDomains(const std::vector<DomainUse>& domains, const Uuid& secret,
-                   const std::string& fingerprint, v1::SecretReport& report) {
+                   const std::string& entity, const std::string& fingerprint,
+                   v1::SecretReport& report) {
   for (const DomainUse& domain : domains) {
-    if (domain.runs_with.contains(secret)) {
+    if (RunsWith(domain, secret, entity)) {
       AddVm(domain, *report.mutable_running_vms());
       if (!domain.runs_with_fingerprint.empty() && !fingerprint.empty() &&
           domain.runs_with_fingerprint != fingerprint) {
@@ -80,7 +81,7 @@ absl::StatusOr<v1::CheckSecretsResponse> SecretReporter::Check(bool prove) {
     const absl::StatusOr<SecretBytes> value = parts_.store.GetValue(record.uuid);
     report.mutable_secret()->set_has_value(!absl::IsNotFound(value.status()));
     if (value.ok()) report.set_fingerprint(secrets::Fingerprint(world.salt, *value));
-    ReportDomains(world.domains, record.uuid, "", report);
+    ReportDomains(world.domains, record.uuid, "", "", report);
   }
   return response;
 }
@@ -98,7 +99,7 @@ absl::Status SecretReporter::ReportBinding(const World& world, const SecretBindi
     *report.mutable_prove_time() =
         TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(binding.prove_time));
   }
-  ReportDomains(world.domains, binding.uuid, binding.fingerprint, report);
+  ReportDomains(world.domains, binding.uuid, binding.entity, binding.fingerprint, report);
   const auto record =
       std::find_if(world.present.begin(), world.present.end(),
                    [&](const SecretRecord& found) { return found.uuid == binding.uuid; });

@@ -36,11 +36,12 @@ absl::Status InUse(const std::string& entity, const std::vector<DomainUse>& user
 
 }  // namespace
 
-absl::StatusOr<std::vector<DomainUse>> SecretRollout::UsersOf(const Uuid& secret) {
+absl::StatusOr<std::vector<DomainUse>> SecretRollout::UsersOf(const SecretBinding& binding) {
   ASSIGN_OR_RETURN(const auto present, parts_.store.List());
   ASSIGN_OR_RETURN(std::vector<DomainUse> users, domains_.List(present));
   std::erase_if(users, [&](const DomainUse& user) {
-    return !user.runs_with.contains(secret) && !user.defined_with.contains(secret);
+    return !RunsWith(user, binding.uuid, binding.entity) &&
+           !user.defined_with.contains(binding.uuid);
   });
   return users;
 }
@@ -57,9 +58,9 @@ absl::StatusOr<v1::RotateSecretResponse> SecretRollout::Rotate(const std::string
 
   v1::RotateSecretResponse response;
   response.set_was_rotated(from_binding->superseded_by == to);
-  ASSIGN_OR_RETURN(const std::vector<DomainUse> users, UsersOf(from_binding->uuid));
+  ASSIGN_OR_RETURN(const std::vector<DomainUse> users, UsersOf(*from_binding));
   for (const DomainUse& user : users) {
-    if (!user.runs_with.contains(from_binding->uuid)) continue;
+    if (!RunsWith(user, from_binding->uuid, entity)) continue;
     v1::VmRef& vm = *response.add_running_vms();
     vm.set_uuid(user.uuid.ToString());
     vm.set_name(user.name);
@@ -90,7 +91,7 @@ absl::StatusOr<v1::RetireSecretResponse> SecretRollout::Retire(const std::string
                  absl::StrCat("guests that would start as ", other.entity, " start as ", entity,
                               " on this node: rotate to another entity first"));
   }
-  ASSIGN_OR_RETURN(const std::vector<DomainUse> users, UsersOf(binding->uuid));
+  ASSIGN_OR_RETURN(const std::vector<DomainUse> users, UsersOf(*binding));
   if (!users.empty()) return InUse(entity, users);
   response.set_removed(true);
   if (dry_run) return response;

@@ -32,7 +32,7 @@ class SecretRollout {
   absl::StatusOr<v1::RetireSecretResponse> Retire(const std::string& entity, bool dry_run);
 
  private:
-  absl::StatusOr<std::vector<secrets::DomainUse>> UsersOf(const Uuid& secret);
+  absl::StatusOr<std::vector<secrets::DomainUse>> UsersOf(const state::SecretBinding& binding);
 
   const KeeperParts parts_;
   SecretKeeper& keeper_;

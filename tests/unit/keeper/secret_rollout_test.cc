@@ -115,6 +115,26 @@ TEST_F(SecretRolloutTest, AnotherKeyOfTheSameEntityNeedsForceWhileGuestsRunWithT
   EXPECT_EQ(report.outdated_vms(0).name(), "web");
 }
 
+TEST_F(SecretRolloutTest, GuestsThatRunWithASecretThatIsReplacedStillCount) {
+  node_.AddDomain("web", kOld, /*running=*/true);
+  const Uuid before = node_.state->GetSecret(kOld).value()->uuid;
+  ASSERT_OK(node_.keeper.Sync({.entity = kOld, .uuid = Uuid::Random(), .replaces = before},
+                              MakeKey('o')));
+  EXPECT_THAT(node_.secrets.GetValue(before),
+              Fails(absl::StatusCode::kNotFound, "SECRET_NOT_FOUND"));
+  EXPECT_EQ(Check(kOld).running_vms_size(), 1);
+  EXPECT_EQ(Check(kOld).outdated_vms_size(), 0);
+
+  ASSERT_OK(node_.keeper.Sync({.entity = kNew}, MakeKey('n')));
+  EXPECT_EQ(node_.rollout.Rotate(kOld, kNew, false)->running_vms_size(), 1);
+  EXPECT_THAT(node_.rollout.Retire(kOld, false),
+              Fails(absl::StatusCode::kFailedPrecondition, "SECRET_IN_USE"));
+  cluster_->SetKey(kOld, MakeKey('x', 9));
+  EXPECT_THAT(node_.keeper.Sync({.entity = kOld}, MakeKey('x', 9)),
+              Fails(absl::StatusCode::kFailedPrecondition, "SECRET_IN_USE"));
+  EXPECT_EQ(Check(kNew).running_vms_size(), 0);
+}
+
 TEST_F(SecretRolloutTest, TheReportOfASecretThatIsRightHasNoFindings) {
   node_.AddDomain("web", kOld, /*running=*/true);
   node_.AddDomain("idle", kOld, /*running=*/false);
