@@ -36,6 +36,7 @@ class GuestRestart {
       return WithHint(Annotate(started, "it may be stopped, and its start failed"),
                       absl::StrCat("see to it with `agentctl vm start ", guest_.uuid(), "`"));
     }
+    if (interrupts_.interrupted()) return absl::CancelledError("interrupted; it runs");
     return stopped;
   }
 

@@ -1,7 +1,7 @@
 #include "agent/keeper/secret_rollout.h"
 
+#include <algorithm>
 #include <optional>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -34,6 +34,19 @@ absl::Status InUse(const std::string& entity, const std::vector<DomainUse>& user
                    "; restart or migrate what runs, and start or delete what does not"));
 }
 
+// Whom guests of `entity` start as, through however many rotations.
+std::string StartsAs(const std::vector<SecretBinding>& bindings, std::string entity) {
+  // A circle has no end.
+  for (size_t hops = 0; hops < bindings.size(); ++hops) {
+    const auto found =
+        std::find_if(bindings.begin(), bindings.end(),
+                     [&](const SecretBinding& binding) { return binding.entity == entity; });
+    if (found == bindings.end() || found->superseded_by.empty()) break;
+    entity = found->superseded_by;
+  }
+  return entity;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<DomainUse>> SecretRollout::UsersOf(const SecretBinding& binding) {
@@ -44,6 +57,22 @@ absl::StatusOr<std::vector<DomainUse>> SecretRollout::UsersOf(const SecretBindin
            !user.defined_with.contains(binding.uuid);
   });
   return users;
+}
+
+absl::Status SecretRollout::CheckSuperseded(const std::string& entity) {
+  ASSIGN_OR_RETURN(const std::vector<SecretBinding> bindings, parts_.state.ListSecrets());
+  for (const SecretBinding& other : bindings) {
+    // One that is retired has guests only if it is the one that guests are configured with.
+    const bool has_guests =
+        other.entity == guest_entity_ || (other.entity != entity && !other.sealed_key.empty());
+    if (!has_guests || StartsAs(bindings, other.entity) != entity) continue;
+    return Error(absl::StatusCode::kFailedPrecondition, "SECRET_NOT_SUPERSEDED",
+                 absl::StrCat("guests of ", other.entity, " start as ", entity,
+                              " on this node: rotate to another entity first (`agentctl secret "
+                              "rotate --entity ",
+                              entity, " --to ENTITY`)"));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<v1::RotateSecretResponse> SecretRollout::Rotate(const std::string& entity,
@@ -78,19 +107,7 @@ absl::StatusOr<v1::RetireSecretResponse> SecretRollout::Retire(const std::string
   v1::RetireSecretResponse response;
   ASSIGN_OR_RETURN(const auto binding, parts_.state.GetSecret(entity));
   if (!binding.has_value() || binding->sealed_key.empty()) return response;  // gone
-  if (entity == guest_entity_ && binding->superseded_by.empty()) {
-    return Error(absl::StatusCode::kFailedPrecondition, "SECRET_NOT_SUPERSEDED",
-                 absl::StrCat("guests of this node start as ", entity,
-                              ": rotate to another entity first (`agentctl secret rotate --entity ",
-                              entity, " --to ENTITY`)"));
-  }
-  ASSIGN_OR_RETURN(const std::vector<SecretBinding> bindings, parts_.state.ListSecrets());
-  for (const SecretBinding& other : bindings) {
-    if (other.superseded_by != entity) continue;
-    return Error(absl::StatusCode::kFailedPrecondition, "SECRET_NOT_SUPERSEDED",
-                 absl::StrCat("guests that would start as ", other.entity, " start as ", entity,
-                              " on this node: rotate to another entity first"));
-  }
+  RETURN_IF_ERROR(CheckSuperseded(entity));
   ASSIGN_OR_RETURN(const std::vector<DomainUse> users, UsersOf(*binding));
   if (!users.empty()) return InUse(entity, users);
   response.set_removed(true);

@@ -32,6 +32,8 @@ class SecretRollout {
   absl::StatusOr<v1::RetireSecretResponse> Retire(const std::string& entity, bool dry_run);
 
  private:
+  // Errors: FAILED_PRECONDITION (SECRET_NOT_SUPERSEDED) while guests start as `entity`.
+  absl::Status CheckSuperseded(const std::string& entity);
   absl::StatusOr<std::vector<secrets::DomainUse>> UsersOf(const state::SecretBinding& binding);
 
   const KeeperParts parts_;

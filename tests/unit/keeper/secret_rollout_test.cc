@@ -115,6 +115,33 @@ TEST_F(SecretRolloutTest, AnotherKeyOfTheSameEntityNeedsForceWhileGuestsRunWithT
   EXPECT_EQ(report.outdated_vms(0).name(), "web");
 }
 
+TEST_F(SecretRolloutTest, RetiresTheMiddleOfAChainAndNeverItsEnd) {
+  constexpr char kNext[] = "client.vm.g3";
+  cluster_->SetKey(kNext, MakeKey('m'));
+  ASSERT_OK(node_.keeper.Sync({.entity = kNew}, MakeKey('n')));
+  ASSERT_OK(node_.keeper.Sync({.entity = kNext}, MakeKey('m')));
+  ASSERT_OK(node_.rollout.Rotate(kOld, kNew, false));
+  ASSERT_OK(node_.rollout.Retire(kOld, false));
+  EXPECT_THAT(node_.rollout.Retire(kNew, false),
+              Fails(absl::StatusCode::kFailedPrecondition, "SECRET_NOT_SUPERSEDED"));
+  ASSERT_OK(node_.rollout.Rotate(kNew, kNext, false));
+  EXPECT_TRUE(node_.rollout.Retire(kNew, false)->removed());
+  EXPECT_THAT(node_.rollout.Retire(kNext, false),
+              Fails(absl::StatusCode::kFailedPrecondition, "SECRET_NOT_SUPERSEDED"));
+}
+
+TEST_F(SecretRolloutTest, RetiresWhatWasReturnedToAndLeftAgain) {
+  ASSERT_OK(node_.keeper.Sync({.entity = kNew}, MakeKey('n')));
+  ASSERT_OK(node_.rollout.Rotate(kOld, kNew, false));
+  ASSERT_OK(node_.rollout.Rotate(kNew, kOld, false));
+  ASSERT_OK(node_.rollout.Retire(kNew, false));
+  EXPECT_THAT(node_.rollout.Retire(kOld, false),
+              Fails(absl::StatusCode::kFailedPrecondition, "SECRET_NOT_SUPERSEDED"));
+  ASSERT_OK(node_.keeper.Sync({.entity = kNew}, MakeKey('n')));
+  ASSERT_OK(node_.rollout.Rotate(kOld, kNew, false));
+  EXPECT_TRUE(node_.rollout.Retire(kOld, false)->removed());
+}
+
 TEST_F(SecretRolloutTest, GuestsThatRunWithASecretThatIsReplacedStillCount) {
   node_.AddDomain("web", kOld, /*running=*/true);
   const Uuid before = node_.state->GetSecret(kOld).value()->uuid;
