@@ -67,9 +67,9 @@ absl::Status SecretRollout::CheckSuperseded(const std::string& entity) {
         other.entity == guest_entity_ || (other.entity != entity && !other.sealed_key.empty());
     if (!has_guests || StartsAs(bindings, other.entity) != entity) continue;
     return Error(absl::StatusCode::kFailedPrecondition, "SECRET_NOT_SUPERSEDED",
-                 absl::StrCat("guests of ", other.entity, " start as ", entity,
-                              " on this node: rotate to another entity first (`agentctl secret "
-                              "rotate --entity ",
+                 absl::StrCat("guests of this node start as ", entity,
+                              other.entity == entity ? "" : absl::StrCat(" for ", other.entity),
+                              ": rotate to another entity first (`agentctl secret rotate --entity ",
                               entity, " --to ENTITY`)"));
   }
   return absl::OkStatus();
