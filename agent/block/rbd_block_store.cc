@@ -83,7 +83,7 @@ absl::Status RbdBlockStore::WaitUntilHealthy(absl::Duration timeout) const {
 
 absl::StatusOr<ClusterInfo> RbdBlockStore::GetCluster() {
   return Call([&](const RadosSession& session) -> absl::StatusOr<ClusterInfo> {
-    ASSIGN_OR_RETURN(const std::string dump, session.MonCommand(kMonDump));
+    ASSIGN_OR_RETURN(const std::string dump, session.AskForMonMap());
     ASSIGN_OR_RETURN(MonMap map, ParseMonMap(dump));
     int major = 0, minor = 0, extra = 0;
     rbd_version(&major, &minor, &extra);
@@ -204,6 +204,13 @@ absl::Status RbdBlockStore::RenameImage(const ImageName& from, const std::string
     if (result == -EEXIST) return ImageExists({from.pool, from.rados_namespace, to});
     return CephStatus(result, absl::StrCat("rename image ", from.ToString(), " to ", to),
                       session.entity());
+  });
+}
+
+absl::StatusOr<std::vector<std::string>> RbdBlockStore::ListWatchers(const ImageName& name) {
+  return Call([&](const RadosSession& session) -> absl::StatusOr<std::vector<std::string>> {
+    ASSIGN_OR_RETURN(const RbdImage image, RbdImage::OpenReadOnly(session, name));
+    return image.Watchers();
   });
 }
 

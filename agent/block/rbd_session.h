@@ -26,9 +26,6 @@ struct RbdOptions {
   absl::Duration probe_interval = absl::Seconds(5);
 };
 
-// The command to the monitors for what ParseMonMap reads.
-inline constexpr char kMonDump[] = R"({"prefix": "mon dump", "format": "json"})";
-
 // Thread-safe. Its destructor takes milliseconds, and must run after all use of its pools.
 class RadosSession {
  public:
@@ -45,9 +42,9 @@ class RadosSession {
   absl::StatusOr<PoolHandle> OpenPool(const std::string& pool,
                                       const std::string& rados_namespace = "") const;
 
-  // Sends a command, in JSON, that only asks; returns what the monitors answer.
-  // Errors: UNAVAILABLE (CEPH_UNAVAILABLE) if they do not in time.
-  absl::StatusOr<std::string> MonCommand(const std::string& command) const;
+  // The monitors' own map, as ParseMonMap reads it.
+  // Errors: UNAVAILABLE (CEPH_UNAVAILABLE) if they do not answer in time.
+  absl::StatusOr<std::string> AskForMonMap() const;
 
   // Blocklists the session at `address`: once this returns OK, nothing that it sent will be done
   // that was not done before, and its watches and exclusive locks are free. Does not undo itself
@@ -61,6 +58,8 @@ class RadosSession {
   bool IsInOurMap(const std::string& pool) const;
   // Errors: NOT_FOUND (POOL_NOT_FOUND).
   absl::Status AskForPool(const std::string& pool) const;
+  // The monitors' answer to a command in JSON, which asks for `what`.
+  absl::StatusOr<std::string> AskMonitors(absl::string_view what, const std::string& command) const;
 
   const std::string entity_;
   const std::string address_;
