@@ -144,7 +144,7 @@ class Server::Impl {
         [this] {
           if (!operations_.NeedsRecovery()) return;
           // With a full queue the next look asks again.
-          pool_.Submit([this] { CleanUpCutOffOperations(); }).IgnoreError();
+          pool_.Submit([this] { SettleCutOffOperations(); }).IgnoreError();
         });
   }
 
@@ -162,15 +162,19 @@ class Server::Impl {
   int metrics_port() const { return metrics_ == nullptr ? 0 : metrics_->port(); }
 
  private:
-  void CleanUpCutOffOperations() {
-    const absl::Status status = operations_.Recover([this](const v1::Operation& operation) {
-      RETURN_IF_ERROR(operations::ImageImport::RemoveStaged(catalog_, operation.id()));
-      LOG(INFO) << "operation " << operation.id() << " (" << operation.target()
-                << ") was cut off; what it left is removed";
-      return absl::OkStatus();
-    });
+  void SettleCutOffOperations() {
+    using ImageIfMade = absl::StatusOr<std::optional<v1::Image>>;
+    const absl::Status status =
+        operations_.Recover([this](const v1::Operation& operation) -> ImageIfMade {
+          ASSIGN_OR_RETURN(auto image, operations::ImageImport::Settle(catalog_, operation.id(),
+                                                                       operation.target()));
+          LOG(INFO) << "operation " << operation.id() << " (" << operation.target()
+                    << ") was cut off; "
+                    << (image.has_value() ? "it is done all the same" : "what it left is removed");
+          return image;
+        });
     if (!status.ok()) {
-      LOG_EVERY_T(WARNING, 60) << "not all cut-off operations could be cleaned up yet: " << status;
+      LOG_EVERY_T(WARNING, 60) << "not all cut-off operations could be settled yet: " << status;
     }
   }
 

@@ -179,7 +179,7 @@ std::set<Node*> ApplySecrets(Cli& cli, Interrupts& interrupts,
 ExitCode Apply(Cli& cli, const std::string& file, bool vms_only) {
   const std::string what = absl::StrCat("apply ", file == "-" ? "standard input" : file);
   const auto manifest = ReadManifest(file);
-  if (!manifest.ok()) return cli.Fail({what, "", manifest.status()});
+  if (!manifest.ok()) return cli.Fail({"apply", "", manifest.status()});  // it names the file
   if (vms_only && !manifest->secrets().empty()) {
     return cli.Fail(
         {what, "", InvalidField("secrets", "`vm apply` takes VMs only; use `agentctl apply`")});

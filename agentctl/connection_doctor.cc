@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -50,11 +51,6 @@ absl::Status ConnectError(int error, absl::string_view address, absl::Duration t
       return WithHint(Unavailable("AGENT_NOT_RUNNING", absl::StrCat("nobody listens at ", address,
                                                                     ": connection refused")),
                       "is agentd running there?");
-    case EACCES:
-    case EPERM:
-      return WithHint(Error(absl::StatusCode::kPermissionDenied, "SOCKET_NOT_PERMITTED",
-                            absl::StrCat("no permission for ", address)),
-                      "run as root, or join the group that owns the socket");
     case ETIMEDOUT:
       return WithHint(
           Unavailable("ADDRESS_UNREACHABLE", absl::StrCat("no answer from ", address, " within ",
@@ -64,6 +60,14 @@ absl::Status ConnectError(int error, absl::string_view address, absl::Duration t
       return Unavailable("ADDRESS_UNREACHABLE",
                          absl::StrCat("cannot connect to ", address, ": ", std::strerror(error)));
   }
+}
+
+// What to do where the socket at `path` may not be used.
+absl::string_view WhoMayConnect(const std::string& path) {
+  struct stat info;
+  if (::stat(path.c_str(), &info) != 0) return "run as root: its folder is closed to others";
+  if ((info.st_mode & S_IWGRP) == 0) return "run as root: the socket is closed to others";
+  return "run as root, or join the group that owns the socket";
 }
 
 // Waits until `fd` is ready for `events`; false when `timeout` passed.
@@ -99,6 +103,12 @@ absl::Status DiagnoseUnix(absl::string_view address, absl::Duration timeout) {
     return Unavailable("ADDRESS_UNREACHABLE", absl::StrCat(address, " is too long for a socket"));
   }
   std::memcpy(where.sun_path, path.data(), path.size());
+  // To connect takes leave to write.
+  if (::faccessat(AT_FDCWD, where.sun_path, W_OK, AT_EACCESS) != 0 && errno == EACCES) {
+    return WithHint(Error(absl::StatusCode::kPermissionDenied, "SOCKET_NOT_PERMITTED",
+                          absl::StrCat("no permission for ", path)),
+                    WhoMayConnect(std::string(path)));
+  }
   return Connect(reinterpret_cast<const sockaddr*>(&where), sizeof where, path, timeout).status();
 }
 

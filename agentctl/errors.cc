@@ -13,7 +13,6 @@
 #include "absl/strings/strip.h"
 #include "base/error.h"
 #include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
 
 namespace hvagent::agentctl {
 namespace {
@@ -27,11 +26,9 @@ struct Details {
   std::string field;
 };
 
-Details ReadDetails(const std::string& bytes) {
+Details ReadDetails(const google::rpc::Status& status) {
   Details details;
-  google::rpc::Status wire;
-  if (bytes.empty() || !wire.ParseFromString(bytes)) return details;
-  for (const auto& any : wire.details()) {
+  for (const auto& any : status.details()) {
     google::rpc::ErrorInfo info;
     google::rpc::BadRequest bad_request;
     if (any.UnpackTo(&info) && info.domain() == kErrorDomain) {
@@ -66,11 +63,10 @@ std::string HintFor(const absl::Status& status) {
 
 }  // namespace
 
-absl::Status FromGrpc(const grpc::Status& status) {
-  if (status.ok()) return absl::OkStatus();
-  const auto code = static_cast<absl::StatusCode>(status.error_code());
-  const Details details = ReadDetails(status.error_details());
-  const std::string message = status.error_message();
+absl::Status FromRpc(const google::rpc::Status& status) {
+  const auto code = static_cast<absl::StatusCode>(status.code());
+  const Details details = ReadDetails(status);
+  const std::string& message = status.message();
   if (!details.field.empty() && code == absl::StatusCode::kInvalidArgument &&
       (details.reason.empty() || details.reason == "INVALID_FIELD")) {
     return InvalidField(details.field,
@@ -78,6 +74,15 @@ absl::Status FromGrpc(const grpc::Status& status) {
   }
   if (!details.reason.empty()) return Error(code, details.reason, message);
   return absl::Status(code, message);
+}
+
+absl::Status FromGrpc(const grpc::Status& status) {
+  google::rpc::Status rpc;
+  // Without details, or with what is none, only code and message are left.
+  if (!rpc.ParseFromString(status.error_details())) rpc.Clear();
+  rpc.set_code(status.error_code());
+  rpc.set_message(status.error_message());
+  return FromRpc(rpc);
 }
 
 bool IsFromAgent(const grpc::Status& status) {

@@ -11,12 +11,14 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "agentctl/exit_code.h"
+#include "google/rpc/status.pb.h"
 #include "grpcpp/support/status.h"
 
 namespace hvagent::agentctl {
 
-// The status of a call, with the reason (ErrorInfo) and the field (BadRequest) that the agent
-// sent in the details.
+// What an operation ended with, or the status of a call, with the reason (ErrorInfo) and the field
+// (BadRequest) that the agent sent in the details.
+absl::Status FromRpc(const google::rpc::Status& status);
 absl::Status FromGrpc(const grpc::Status& status);
 
 // Whether the agent itself gave this answer. What gRPC makes up when a connection fails or a

@@ -55,7 +55,8 @@ class Source {
   // 0 when it is not known beforehand.
   uint64_t size() const { return size_; }
 
-  // Fills `chunk` with the next bytes; empty at the end, and when `stop_fd` became readable.
+  // Fills `chunk` with the next bytes; empty at the end.
+  // Errors: CANCELLED when `stop_fd` became readable; FAILED_PRECONDITION (FILE_UNREADABLE).
   absl::Status Read(int stop_fd, std::string& chunk) {
     chunk.resize(kChunkBytes);
     size_t filled = 0;
@@ -65,10 +66,7 @@ class Source {
         if (errno == EINTR) continue;
         return FileError(errno, file_);
       }
-      if (events[1].revents != 0) {
-        filled = 0;
-        break;
-      }
+      if (events[1].revents != 0) return absl::CancelledError("interrupted");
       const ssize_t count = ::read(fd_.get(), chunk.data() + filled, kChunkBytes - filled);
       if (count < 0 && errno == EINTR) continue;
       if (count < 0) return FileError(errno, file_);
@@ -103,7 +101,8 @@ struct Sent {
   bool complete = false;
 };
 
-// Writes header and chunks until the end, an error of ours, or until the agent takes no more.
+// Writes header and chunks until the end, an error of ours, or until the agent takes no more. Where
+// the header has no size, the agent takes the end for one only after the total.
 Sent Send(grpc::ClientWriter<v1::ImportImageRequest>& writer, Source& source,
           v1::ImportImageRequest message, std::string chunk, int stop_fd, Progress& progress) {
   if (!writer.Write(message)) return {};
@@ -116,6 +115,10 @@ Sent Send(grpc::ClientWriter<v1::ImportImageRequest>& writer, Source& source,
     progress.Update(done, source.size());
     chunk = std::move(*message.mutable_chunk());
     if (absl::Status status = source.Read(stop_fd, chunk); !status.ok()) return {status, false};
+  }
+  if (source.size() == 0) {
+    message.set_total_bytes(done);
+    if (!writer.Write(message)) return {};
   }
   return {absl::OkStatus(), true};
 }
@@ -160,11 +163,11 @@ absl::StatusOr<v1::Operation> ImportImage(Cli& cli, Interrupts& interrupts, Node
         return answer;
       });
   if (status.ok()) return operation;
-  if (!sent.local.ok()) return Annotate(sent.local, "the upload was cancelled");
   if (interrupts.interrupted()) {
     return absl::CancelledError(
         "interrupted: the upload was cancelled, and the agent removes what it had written");
   }
+  if (!sent.local.ok()) return Annotate(sent.local, "the upload was cancelled");
   if (from_agent) return status;
   const absl::Status cause = lost
                                  ? absl::UnavailableError(absl::StrCat(

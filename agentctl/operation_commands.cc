@@ -113,10 +113,9 @@ ExitCode WatchOperation(Cli& cli, const std::string& id) {
   if (!status.ok()) return cli.Fail({what, found->node->name(), status});
   const ExitCode shown = ShowOperation(cli, *found);
   if (found->operation.state() == v1::Operation::SUCCEEDED) return shown;
-  const auto& error = found->operation.error();
-  return cli.Fail({absl::StrCat("operation ", id), found->node->name(),
-                   absl::Status(static_cast<absl::StatusCode>(error.code()),
-                                error.message().empty() ? "did not succeed" : error.message())});
+  absl::Status error = FromRpc(found->operation.error());
+  if (error.ok()) error = absl::UnknownError("it did not succeed, and the agent does not say why");
+  return cli.Fail({absl::StrCat("operation ", id), found->node->name(), error});
 }
 
 ExitCode CancelOperation(Cli& cli, const std::string& id) {

@@ -146,6 +146,9 @@ class BlockStore {
   // Within one pool. Errors: ALREADY_EXISTS (IMAGE_EXISTS).
   virtual absl::Status RenameImage(const ImageName& from, const std::string& to) = 0;
 
+  // The addresses of the clients that have the image open to write. A dead one's stays for 30 s.
+  virtual absl::StatusOr<std::vector<std::string>> ListWatchers(const ImageName& image) = 0;
+
   // Errors: FAILED_PRECONDITION with reason IMAGE_HAS_SNAPSHOTS (naming them) or IMAGE_IN_USE
   // (naming the watchers' addresses; a dead client's watch lasts 30 s).
   virtual absl::Status RemoveImage(const ImageName& image) = 0;

@@ -155,6 +155,10 @@ absl::Status MemoryBlockStore::RenameImage(const ImageName& from, const std::str
   return Call([&](MemoryImages& images) { return images.RenameImage(from, to); });
 }
 
+absl::StatusOr<std::vector<std::string>> MemoryBlockStore::ListWatchers(const ImageName& image) {
+  return Call([&](MemoryImages& images) { return images.ListWatchers(image); });
+}
+
 absl::Status MemoryBlockStore::RemoveImage(const ImageName& image) {
   return Call([&](MemoryImages& images) { return images.RemoveImage(image); });
 }

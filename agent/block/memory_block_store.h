@@ -61,6 +61,7 @@ class MemoryBlockStore : public BlockStore {
   absl::Status CloneImage(const SnapshotName& parent, const ImageName& child) override;
   absl::Status AmendImage(const ImageName& image, const ImageChange& change) override;
   absl::Status RenameImage(const ImageName& from, const std::string& to) override;
+  absl::StatusOr<std::vector<std::string>> ListWatchers(const ImageName& image) override;
   absl::Status RemoveImage(const ImageName& image) override;
   absl::Status CreateProtectedSnapshot(const SnapshotName& snapshot) override;
   absl::Status RemoveSnapshot(const SnapshotName& snapshot) override;

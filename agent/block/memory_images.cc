@@ -203,6 +203,11 @@ absl::Status MemoryImages::RenameImage(const ImageName& from, const std::string&
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<std::string>> MemoryImages::ListWatchers(const ImageName& name) const {
+  ASSIGN_OR_RETURN(const Image* image, Find(name));
+  return std::vector<std::string>(image->watchers.begin(), image->watchers.end());
+}
+
 absl::Status MemoryImages::RemoveImage(const ImageName& name) {
   ASSIGN_OR_RETURN(const Image* image, Find(name));
   if (!image->snapshots.empty()) {

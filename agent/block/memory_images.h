@@ -36,6 +36,7 @@ class MemoryImages {
   absl::Status CloneImage(const SnapshotName& parent, const ImageName& child, absl::Time now);
   absl::Status AmendImage(const ImageName& name, const ImageChange& change);
   absl::Status RenameImage(const ImageName& from, const std::string& to);
+  absl::StatusOr<std::vector<std::string>> ListWatchers(const ImageName& name) const;
   absl::Status RemoveImage(const ImageName& name);
   absl::Status CreateProtectedSnapshot(const SnapshotName& name);
   absl::Status RemoveSnapshot(const SnapshotName& name);

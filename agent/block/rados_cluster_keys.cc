@@ -130,8 +130,9 @@ absl::Status RadosClusterKeys::Prove(const std::string& entity, const CephKey& k
 absl::StatusOr<CephKey> RadosClusterKeys::Fetch(const std::string& entity) {
   const std::string command = nlohmann::json{{"prefix", "auth get-key"}, {"entity", entity}}.dump(
       -1, ' ', false, nlohmann::json::error_handler_t::replace);
-  absl::StatusOr<std::string> answer =
-      connection_.Call([&](const RadosSession& session) { return session.MonCommand(command); });
+  absl::StatusOr<std::string> answer = connection_.Call([&](const RadosSession& session) {
+    return session.AskMonitors(absl::StrCat("the key of ", entity), command);
+  });
   switch (RawCode(answer.status(), "ceph").value_or(0)) {
     case EACCES:
     case EPERM:

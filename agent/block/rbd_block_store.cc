@@ -69,7 +69,7 @@ absl::Status RbdBlockStore::WaitUntilHealthy(absl::Duration timeout) const {
 
 absl::StatusOr<ClusterInfo> RbdBlockStore::GetCluster() {
   return connection_.Call([&](const RadosSession& session) -> absl::StatusOr<ClusterInfo> {
-    ASSIGN_OR_RETURN(const std::string dump, session.MonCommand(kMonDump));
+    ASSIGN_OR_RETURN(const std::string dump, session.AskForMonMap());
     ASSIGN_OR_RETURN(MonMap map, ParseMonMap(dump));
     int major = 0, minor = 0, extra = 0;
     rbd_version(&major, &minor, &extra);
@@ -193,6 +193,14 @@ absl::Status RbdBlockStore::RenameImage(const ImageName& from, const std::string
     return CephStatus(result, absl::StrCat("rename image ", from.ToString(), " to ", to),
                       session.entity());
   });
+}
+
+absl::StatusOr<std::vector<std::string>> RbdBlockStore::ListWatchers(const ImageName& name) {
+  return connection_.Call(
+      [&](const RadosSession& session) -> absl::StatusOr<std::vector<std::string>> {
+        ASSIGN_OR_RETURN(const RbdImage image, RbdImage::OpenReadOnly(session, name));
+        return image.Watchers();
+      });
 }
 
 absl::Status RbdBlockStore::RemoveImage(const ImageName& name) {

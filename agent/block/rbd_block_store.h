@@ -50,6 +50,7 @@ class RbdBlockStore : public BlockStore {
   absl::Status CloneImage(const SnapshotName& parent, const ImageName& child) override;
   absl::Status AmendImage(const ImageName& name, const ImageChange& change) override;
   absl::Status RenameImage(const ImageName& from, const std::string& to) override;
+  absl::StatusOr<std::vector<std::string>> ListWatchers(const ImageName& name) override;
   absl::Status RemoveImage(const ImageName& name) override;
   absl::Status CreateProtectedSnapshot(const SnapshotName& name) override;
   absl::Status RemoveSnapshot(const SnapshotName& name) override;

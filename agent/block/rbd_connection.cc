@@ -99,7 +99,7 @@ void RbdConnection::Probe() {
     session = session_;
   }
   if (session == nullptr) return;
-  Report(session, session->MonCommand(kMonDump).status());
+  Report(session, session->AskForMonMap().status());
 }
 
 void RbdConnection::Connect() {

@@ -112,14 +112,20 @@ bool RadosSession::IsInOurMap(const std::string& pool) const {
 }
 
 absl::Status RadosSession::AskForPool(const std::string& pool) const {
-  ASSIGN_OR_RETURN(std::string names,
-                   MonCommand(R"({"prefix": "osd pool ls", "format": "plain"})"));
+  ASSIGN_OR_RETURN(
+      std::string names,
+      AskMonitors("the list of pools", R"({"prefix": "osd pool ls", "format": "plain"})"));
   const std::vector<absl::string_view> list = absl::StrSplit(names, '\n');
   return std::find(list.begin(), list.end(), pool) != list.end() ? absl::OkStatus()
                                                                  : PoolNotFound(pool);
 }
 
-absl::StatusOr<std::string> RadosSession::MonCommand(const std::string& command) const {
+absl::StatusOr<std::string> RadosSession::AskForMonMap() const {
+  return AskMonitors("their map", R"({"prefix": "mon dump", "format": "json"})");
+}
+
+absl::StatusOr<std::string> RadosSession::AskMonitors(absl::string_view what,
+                                                      const std::string& command) const {
   const char* line = command.c_str();
   char* output = nullptr;
   size_t output_size = 0;
@@ -128,7 +134,7 @@ absl::StatusOr<std::string> RadosSession::MonCommand(const std::string& command)
   std::string answer(output == nullptr ? "" : output, output_size);
   if (output != nullptr) explicit_bzero(output, output_size);  // it may be a key
   rados_buffer_free(output);
-  RETURN_IF_ERROR(FromMonitors(result, absl::StrCat("ask ", command), entity_));
+  RETURN_IF_ERROR(FromMonitors(result, absl::StrCat("ask the monitors for ", what), entity_));
   return answer;
 }
 

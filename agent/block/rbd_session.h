@@ -32,9 +32,6 @@ absl::StatusOr<ClusterHandle> MakeClient(const RbdOptions& options, const std::s
 // Overrides one setting of its configuration file. The error does not quote the value.
 absl::Status Configure(const ClusterHandle& client, const char* name, const std::string& value);
 
-// The command to the monitors for what ParseMonMap reads.
-inline constexpr char kMonDump[] = R"({"prefix": "mon dump", "format": "json"})";
-
 // Thread-safe. Its destructor takes milliseconds, and must run after all use of its pools.
 class RadosSession {
  public:
@@ -51,10 +48,14 @@ class RadosSession {
   absl::StatusOr<PoolHandle> OpenPool(const std::string& pool,
                                       const std::string& rados_namespace = "") const;
 
-  // Sends a command, in JSON, that only asks; returns what the monitors answer. Whoever asks for a
-  // key wipes the answer; librados's copy of it is wiped here.
+  // The monitors' own map, as ParseMonMap reads it.
+  // Errors: UNAVAILABLE (CEPH_UNAVAILABLE) if they do not answer in time.
+  absl::StatusOr<std::string> AskForMonMap() const;
+
+  // Sends a command, in JSON, that only asks for `what` ("their map"); returns what the monitors
+  // answer. Whoever asks for a key wipes the answer; librados's copy of it is wiped here.
   // Errors: UNAVAILABLE (CEPH_UNAVAILABLE) if they do not in time.
-  absl::StatusOr<std::string> MonCommand(const std::string& command) const;
+  absl::StatusOr<std::string> AskMonitors(absl::string_view what, const std::string& command) const;
 
   // Blocklists the session at `address`: once this returns OK, nothing that it sent will be done
   // that was not done before, and its watches and exclusive locks are free. Does not undo itself

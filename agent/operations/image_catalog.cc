@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "agent/block/block_error.h"
 #include "base/error.h"
 #include "base/names.h"
 #include "base/status_macros.h"
@@ -50,6 +51,17 @@ absl::StatusOr<v1::Image> ImageCatalog::Get(absl::string_view id) {
   return ToProto(name, info);
 }
 
+absl::StatusOr<std::optional<v1::Image>> ImageCatalog::FindMadeBy(absl::string_view operation_id,
+                                                                  absl::string_view id) {
+  const block::ImageName name = NameOf(id);
+  const absl::StatusOr<block::ImageInfo> info = block_.GetImage(name);
+  if (absl::IsNotFound(info.status())) return std::nullopt;
+  RETURN_IF_ERROR(info.status());
+  const auto maker = info->metadata.find(kOperationKey);
+  if (maker == info->metadata.end() || maker->second != operation_id) return std::nullopt;
+  return ToProto(name, *info);
+}
+
 absl::StatusOr<std::vector<v1::Image>> ImageCatalog::List(absl::string_view after, size_t limit) {
   std::vector<v1::Image> images;
   std::string last(after);
@@ -72,9 +84,26 @@ absl::StatusOr<std::vector<v1::Image>> ImageCatalog::List(absl::string_view afte
 absl::Status ImageCatalog::Delete(absl::string_view id) {
   RETURN_IF_ERROR(CheckImageId("id", id));
   const block::ImageName name = NameOf(id);
-  RETURN_IF_ERROR(block_.GetImage(name).status());
-  RETURN_IF_ERROR(block_.RemoveSnapshot({name, kGoldenSnapshot}));
-  return block_.RemoveImage(name);
+  const block::SnapshotName golden = {name, kGoldenSnapshot};
+  RETURN_IF_ERROR(CheckRemovable(name));
+  RETURN_IF_ERROR(block_.RemoveSnapshot(golden));
+  const absl::Status removed = block_.RemoveImage(name);
+  // Somebody opened it, or made a snapshot of it, since that look.
+  if (absl::IsFailedPrecondition(removed)) RETURN_IF_ERROR(block_.CreateProtectedSnapshot(golden));
+  return removed;
+}
+
+// RBD finds what is in the way of an image's removal only when the golden snapshot is gone already.
+absl::Status ImageCatalog::CheckRemovable(const block::ImageName& name) {
+  ASSIGN_OR_RETURN(const block::ImageInfo info, block_.GetImage(name));
+  std::vector<std::string> others;
+  for (const block::SnapshotInfo& snapshot : info.snapshots) {
+    if (snapshot.name != kGoldenSnapshot) others.push_back(snapshot.name);
+  }
+  if (!others.empty()) return block::ImageHasSnapshots(name, others);
+  ASSIGN_OR_RETURN(const std::vector<std::string> watchers, block_.ListWatchers(name));
+  if (!watchers.empty()) return block::ImageInUse(name, watchers);
+  return absl::OkStatus();
 }
 
 }  // namespace hvagent::operations

@@ -3,11 +3,14 @@
 #ifndef HVAGENT_AGENT_OPERATIONS_IMAGE_CATALOG_H_
 #define HVAGENT_AGENT_OPERATIONS_IMAGE_CATALOG_H_
 
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "agent/block/block_store.h"
 #include "hvagent/v1/image.pb.h"
@@ -18,6 +21,8 @@ namespace hvagent::operations {
 inline constexpr char kGoldenSnapshot[] = "snap";
 // The metadata key of the imported stream's digest.
 inline constexpr char kDigestKey[] = "hvagent.sha256";
+// The metadata key of the operation that imported it.
+inline constexpr char kOperationKey[] = "hvagent.operation";
 // Before a staged image's operation id; such images are not listed.
 inline constexpr char kStagedPrefix[] = "hvagent-import-";
 
@@ -29,19 +34,29 @@ class ImageCatalog {
 
   block::BlockStore& block() { return block_; }
   block::ImageName NameOf(absl::string_view id) const { return {pool_, "", std::string(id)}; }
+  // What an import writes to until it is whole.
+  block::ImageName StagedNameOf(absl::string_view operation_id) const {
+    return NameOf(absl::StrCat(kStagedPrefix, operation_id));
+  }
 
   // Errors: INVALID_ARGUMENT (id), NOT_FOUND (IMAGE_NOT_FOUND).
   absl::StatusOr<v1::Image> Get(absl::string_view id);
+
+  // The image of this id, if that operation made it.
+  absl::StatusOr<std::optional<v1::Image>> FindMadeBy(absl::string_view operation_id,
+                                                      absl::string_view id);
 
   // At most `limit` images whose id sorts after `after`, by id.
   absl::StatusOr<std::vector<v1::Image>> List(absl::string_view after, size_t limit);
 
   // Removes the golden snapshot, then the image.
   // Errors: INVALID_ARGUMENT (id), NOT_FOUND (IMAGE_NOT_FOUND), FAILED_PRECONDITION
-  // (IMAGE_HAS_CHILDREN, IMAGE_HAS_SNAPSHOTS, IMAGE_IN_USE).
+  // (IMAGE_HAS_CHILDREN, IMAGE_HAS_SNAPSHOTS, IMAGE_IN_USE: the image is left as it was).
   absl::Status Delete(absl::string_view id);
 
  private:
+  absl::Status CheckRemovable(const block::ImageName& name);
+
   block::BlockStore& block_;
   const std::string pool_;
 };

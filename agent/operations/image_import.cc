@@ -57,6 +57,18 @@ absl::Status ExistsWithOtherContent(const v1::Image& image) {
                    ": choose another id, or delete it first"));
 }
 
+absl::Status TruncatedStream(absl::string_view id, absl::string_view how) {
+  return Error(absl::StatusCode::kInvalidArgument, "TRUNCATED_STREAM",
+               absl::StrCat("image ", id, ": the stream ", how));
+}
+
+// Idempotent.
+absl::Status RemoveStaged(block::BlockStore& block, const block::ImageName& staged) {
+  absl::Status status = block.RemoveSnapshot({staged, kGoldenSnapshot});
+  if (status.ok()) status = block.RemoveImage(staged);
+  return absl::IsNotFound(status) ? absl::OkStatus() : status;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ImageImport>> ImageImport::Begin(
@@ -85,7 +97,7 @@ ImageImport::ImageImport(const v1::ImportImageRequest::Header& header, ImageCata
     : header_(header),
       catalog_(catalog),
       operation_(std::move(operation)),
-      staged_(catalog.NameOf(absl::StrCat(kStagedPrefix, operation_->id()))) {}
+      staged_(catalog.StagedNameOf(operation_->id())) {}
 
 ImageImport::~ImageImport() {
   if (!ended_) Abort(absl::CancelledError("the import was given up"));
@@ -102,6 +114,7 @@ absl::Status ImageImport::Write(absl::string_view chunk) {
   if (operation_->cancel_requested()) {
     return absl::CancelledError("the import was cancelled");
   }
+  if (has_total_) return InvalidField("chunk", "must not come after total_bytes");
   if (header_.size_bytes() != 0 && received_bytes_ + chunk.size() > header_.size_bytes()) {
     return InvalidField("header.size_bytes",
                         absl::StrCat("more than the ", header_.size_bytes(),
@@ -139,12 +152,18 @@ absl::Status ImageImport::GrowFor(uint64_t end_bytes) {
   return writer_->Resize(staged_size_);
 }
 
+absl::Status ImageImport::SetTotal(uint64_t total_bytes) {
+  if (total_bytes != received_bytes_) {
+    return InvalidField("total_bytes",
+                        absl::StrCat("is ", total_bytes, ", but ", received_bytes_, " bytes came"));
+  }
+  has_total_ = true;
+  return absl::OkStatus();
+}
+
 absl::StatusOr<v1::Image> ImageImport::Finish() {
   absl::StatusOr<v1::Image> image = Complete();
-  if (!image.ok()) {
-    Abort(image.status());
-    return image;
-  }
+  if (!image.ok()) return Undo(image.status());
   ended_ = true;
   if (absl::Status journalled = operation_->Finish(image); !journalled.ok()) {
     LOG(ERROR) << "import " << operation_->id() << " of image " << header_.id()
@@ -155,14 +174,14 @@ absl::StatusOr<v1::Image> ImageImport::Finish() {
 
 absl::StatusOr<v1::Image> ImageImport::Complete() {
   if (received_bytes_ < header_.size_bytes()) {
-    return Error(absl::StatusCode::kInvalidArgument, "TRUNCATED_STREAM",
-                 absl::StrCat("image ", header_.id(), ": the stream ended after ", received_bytes_,
-                              " of ", header_.size_bytes(), " bytes"));
+    return TruncatedStream(header_.id(), absl::StrCat("ended after ", received_bytes_, " of ",
+                                                      header_.size_bytes(), " bytes"));
   }
-  if (received_bytes_ == 0) {
-    return Error(absl::StatusCode::kInvalidArgument, "TRUNCATED_STREAM",
-                 absl::StrCat("image ", header_.id(), ": the stream was empty"));
+  if (header_.size_bytes() == 0 && !has_total_) {
+    return TruncatedStream(header_.id(), absl::StrCat("was cut off after ", received_bytes_,
+                                                      " bytes: no total_bytes came"));
   }
+  if (received_bytes_ == 0) return TruncatedStream(header_.id(), "was empty");
   RETURN_IF_ERROR(CheckSize(received_bytes_));
   const std::string digest = hash_.HexDigest();
   if (!header_.sha256().empty() && digest != header_.sha256()) {
@@ -180,14 +199,15 @@ absl::StatusOr<v1::Image> ImageImport::Complete() {
   }
   RETURN_IF_ERROR(std::exchange(writer_, nullptr)->Finish());
   block::BlockStore& block = catalog_.block();
-  RETURN_IF_ERROR(block.AmendImage(staged_, {.metadata = {{kDigestKey, digest}}}));
+  RETURN_IF_ERROR(block.AmendImage(
+      staged_, {.metadata = {{kDigestKey, digest}, {kOperationKey, operation_->id()}}}));
   RETURN_IF_ERROR(block.CreateProtectedSnapshot({staged_, kGoldenSnapshot}));
   absl::Status renamed = block.RenameImage(staged_, header_.id());
   if (absl::IsAlreadyExists(renamed)) {
     // Another import of this id was faster; the same content makes it a success of both.
     ASSIGN_OR_RETURN(v1::Image existing, catalog_.Get(header_.id()));
     if (existing.sha256() != digest || !existing.ready()) return ExistsWithOtherContent(existing);
-    RETURN_IF_ERROR(RemoveStaged(catalog_, operation_->id()));
+    RETURN_IF_ERROR(RemoveStaged(block, staged_));
     return existing;
   }
   RETURN_IF_ERROR(renamed);
@@ -195,26 +215,35 @@ absl::StatusOr<v1::Image> ImageImport::Complete() {
 }
 
 void ImageImport::Abort(const absl::Status& reason) {
-  if (std::exchange(ended_, true)) return;
+  if (!ended_) Undo(reason).IgnoreError();
+}
+
+absl::StatusOr<v1::Image> ImageImport::Undo(const absl::Status& reason) {
+  ended_ = true;
   writer_.reset();
-  if (absl::Status removed = RemoveStaged(catalog_, operation_->id()); !removed.ok()) {
+  absl::StatusOr<std::optional<v1::Image>> outcome =
+      Settle(catalog_, operation_->id(), header_.id());
+  if (!outcome.ok()) {
     LOG(ERROR) << "import " << operation_->id() << " of image " << header_.id() << " failed ("
-               << reason << ") and left " << staged_.ToString()
-               << " for later, since it could not be removed now: " << removed;
+               << reason
+               << ") and is left for later, since it could not be undone now: " << outcome.status();
     operation_->LeaveToRecovery();
-    return;
+    return reason;
   }
-  if (absl::Status journalled = operation_->Finish(reason); !journalled.ok()) {
+  absl::StatusOr<v1::Image> end = reason;
+  if (outcome->has_value()) end = **std::move(outcome);
+  if (absl::Status journalled = operation_->Finish(end); !journalled.ok()) {
     LOG(ERROR) << "import " << operation_->id()
                << ": its end could not be recorded: " << journalled;
   }
+  return end;
 }
 
-absl::Status ImageImport::RemoveStaged(ImageCatalog& catalog, absl::string_view operation_id) {
-  const block::ImageName staged = catalog.NameOf(absl::StrCat(kStagedPrefix, operation_id));
-  absl::Status status = catalog.block().RemoveSnapshot({staged, kGoldenSnapshot});
-  if (status.ok()) status = catalog.block().RemoveImage(staged);
-  return absl::IsNotFound(status) ? absl::OkStatus() : status;
+absl::StatusOr<std::optional<v1::Image>> ImageImport::Settle(ImageCatalog& catalog,
+                                                             const std::string& operation_id,
+                                                             const std::string& image_id) {
+  RETURN_IF_ERROR(RemoveStaged(catalog.block(), catalog.StagedNameOf(operation_id)));
+  return catalog.FindMadeBy(operation_id, image_id);
 }
 
 }  // namespace hvagent::operations

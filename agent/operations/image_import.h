@@ -2,12 +2,13 @@
 //
 // Everything is written to a staged image, `hvagent-import-<operation id>`; only when it is whole,
 // checked, snapshotted and protected is it renamed to its id. So an image with a proper name is
-// always complete, and what a crash leaves is found by the operation's id (RemoveStaged).
+// always complete, and what a crash leaves is found by the operation's id (Settle).
 #ifndef HVAGENT_AGENT_OPERATIONS_IMAGE_IMPORT_H_
 #define HVAGENT_AGENT_OPERATIONS_IMAGE_IMPORT_H_
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -40,6 +41,11 @@ class ImageImport {
   // Errors: INVALID_ARGUMENT (more than size_bytes came), CANCELLED, or of Ceph; then Abort.
   absl::Status Write(absl::string_view chunk);
 
+  // The client says that it has sent everything, `total_bytes` in all. Where the header promised no
+  // size, only this tells a whole stream from one that was cut.
+  // Errors: INVALID_ARGUMENT (total_bytes: other than what came); then Abort.
+  absl::Status SetTotal(uint64_t total_bytes);
+
   // The stream has ended: checks size and digest, makes the image and ends the operation.
   // Errors: INVALID_ARGUMENT (TRUNCATED_STREAM, DIGEST_MISMATCH, or a size that is no disk's),
   // ALREADY_EXISTS (IMAGE_EXISTS, with other content), or of Ceph. Nothing is left behind then.
@@ -48,8 +54,11 @@ class ImageImport {
   // Undoes everything and ends the operation with `reason`.
   void Abort(const absl::Status& reason);
 
-  // Removes the staged image of an operation that was cut off. Idempotent. Blocks.
-  static absl::Status RemoveStaged(ImageCatalog& catalog, absl::string_view operation_id);
+  // What an import that was cut off came to: its image, if the renaming, which is its last step,
+  // had its effect; else nothing, and what it had staged is removed. Idempotent. Blocks.
+  static absl::StatusOr<std::optional<v1::Image>> Settle(ImageCatalog& catalog,
+                                                         const std::string& operation_id,
+                                                         const std::string& image_id);
 
  private:
   ImageImport(const v1::ImportImageRequest::Header& header, ImageCatalog& catalog,
@@ -59,6 +68,9 @@ class ImageImport {
   absl::Status WriteData(absl::string_view chunk);
   absl::Status GrowFor(uint64_t end_bytes);
   absl::StatusOr<v1::Image> Complete();
+  // Ends the operation with `reason` once all is undone, or with the image if it is there after
+  // all; returns what it ended with.
+  absl::StatusOr<v1::Image> Undo(const absl::Status& reason);
 
   const v1::ImportImageRequest::Header header_;
   ImageCatalog& catalog_;
@@ -68,6 +80,7 @@ class ImageImport {
   std::unique_ptr<block::ImageWriter> writer_;
   Sha256 hash_;
   uint64_t received_bytes_ = 0;
+  bool has_total_ = false;
   Bytes staged_size_;
   bool ended_ = false;
 };

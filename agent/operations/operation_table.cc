@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/operations/rpc_status.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "base/uuid.h"
@@ -29,8 +30,7 @@ void SetEnd(v1::Operation& operation, const absl::StatusOr<v1::Image>& image) {
   }
   operation.set_state(absl::IsCancelled(image.status()) ? v1::Operation::CANCELLED
                                                         : v1::Operation::FAILED);
-  operation.mutable_error()->set_code(static_cast<int>(image.status().code()));
-  operation.mutable_error()->set_message(std::string(image.status().message()));
+  *operation.mutable_error() = ToRpcStatus(image.status());
 }
 
 }  // namespace
@@ -68,8 +68,7 @@ absl::StatusOr<std::shared_ptr<RunningOperation>> OperationTable::Begin(v1::Oper
   return handle;
 }
 
-absl::Status OperationTable::Recover(
-    const std::function<absl::Status(const v1::Operation&)>& clean_up) {
+absl::Status OperationTable::Recover(const Settle& settle) {
   // Before the look, so that what is left to it meanwhile is not forgotten.
   if (!needs_recovery_.exchange(false)) return absl::OkStatus();
   absl::StatusOr<std::vector<v1::Operation>> cut_off = state_.ListRunningOperations();
@@ -80,11 +79,17 @@ absl::Status OperationTable::Recover(
       MutexLock lock(mutex_);
       if (live_.contains(operation.id())) continue;
     }
-    absl::Status status = clean_up(operation);
+    const absl::StatusOr<std::optional<v1::Image>> result = settle(operation);
+    absl::Status status = result.status();
     if (status.ok()) {
-      SetEnd(operation, Error(absl::StatusCode::kAborted, "CUT_OFF",
-                              "the agent was restarted, or Ceph went away, while this ran; what "
-                              "it had done was undone: start it again"));
+      if (result->has_value()) {
+        operation.set_bytes_done((*result)->size_bytes());  // progress is not journalled
+        SetEnd(operation, **result);
+      } else {
+        SetEnd(operation, Error(absl::StatusCode::kAborted, "CUT_OFF",
+                                "the agent was restarted, or Ceph went away, while this ran; what "
+                                "it had done was undone: start it again"));
+      }
       *operation.mutable_update_time() = ToProto(clock_.Now());
       status = state_.PutOperation(operation);
     }

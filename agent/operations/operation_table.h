@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -71,10 +72,14 @@ class OperationTable {
                                                           absl::string_view target,
                                                           uint64_t bytes_total);
 
-  // Marks what was cut off, by a restart or by Ceph going away, as FAILED (CUT_OFF) once `clean_up`
-  // has removed what it left. An operation that cannot be cleaned up now stays RUNNING and is tried
-  // at the next call; the first such error is returned.
-  absl::Status Recover(const std::function<absl::Status(const v1::Operation&)>& clean_up);
+  // What an operation came to, for which nobody works any more: its result, if its last step had
+  // its effect; else nothing, and what it left is removed.
+  using Settle = std::function<absl::StatusOr<std::optional<v1::Image>>(const v1::Operation&)>;
+
+  // Ends what was cut off, by a restart or by Ceph going away: SUCCEEDED or FAILED (CUT_OFF), as
+  // `settle` says. An operation that cannot be settled now stays RUNNING and is tried at the next
+  // call; the first such error is returned.
+  absl::Status Recover(const Settle& settle);
 
   // Whether there may be something for Recover to do: at the start, after LeaveToRecovery, and
   // until a Recover has succeeded. Does not block.

@@ -1,6 +1,5 @@
 // The one place that turns an absl::Status into a grpc::Status: same code and message, and the
-// payloads as google.rpc details (ErrorInfo with the reason, BadRequest with the field's path,
-// RetryInfo where the same call may succeed later).
+// payloads as google.rpc details (agent/operations/rpc_status.h).
 #ifndef HVAGENT_AGENT_SERVICE_GRPC_STATUS_H_
 #define HVAGENT_AGENT_SERVICE_GRPC_STATUS_H_
 

@@ -45,7 +45,10 @@ absl::Status ImportCall::Begin() {
 }
 
 absl::Status ImportCall::TakeChunk() {
-  if (!message_.has_chunk()) return InvalidField("chunk", "must be every message but the first");
+  if (message_.has_total_bytes()) return import_->SetTotal(message_.total_bytes());
+  if (!message_.has_chunk()) {
+    return InvalidField("chunk", "must be every message between the header and total_bytes");
+  }
   if (message_.chunk().size() > kMaxChunkBytes) {
     return InvalidField("chunk", "is larger than 1 MiB");
   }

@@ -44,6 +44,10 @@ absl::StatusOr<v1::Operation> ApiClient::Import(const v1::ImportImageRequest::He
     message.set_chunk(std::string(content.substr(at, kChunkBytes)));
     writable = writer->Write(message);
   }
+  if (writable && header.size_bytes() == 0) {
+    message.set_total_bytes(content.size());
+    writer->Write(message);
+  }
   writer->WritesDone();
   const grpc::Status status = writer->Finish();
   if (!status.ok()) return agentctl::FromGrpc(status);

@@ -38,6 +38,11 @@ class Stream {
     message.set_chunk(std::move(chunk));
     return writer_->Write(message);
   }
+  bool SendTotal(uint64_t total_bytes) {
+    v1::ImportImageRequest message;
+    message.set_total_bytes(total_bytes);
+    return writer_->Write(message);
+  }
   // The operation's id, as soon as the agent has begun.
   std::string OperationId() {
     writer_->WaitForInitialMetadata();
@@ -97,8 +102,39 @@ TEST_F(ImportStreamTest, AChunkThatIsTooLargeIsRefusedAndLeavesNothing) {
   EXPECT_THAT(Pool(), IsEmpty());
 }
 
-// Ctrl-C. With a size the agent sees that bytes are missing; without one only the broken stream
-// tells it apart from one that came to its end, whenever that is noticed.
+// A cut that looks like a proper end: without a size the agent would take half a disk for a whole.
+TEST_F(ImportStreamTest, OneOfUnknownSizeThatIsCutIsRefused) {
+  Stream stream(client_);
+  ASSERT_TRUE(stream.SendHeader(0));
+  ASSERT_TRUE(stream.SendChunk(std::string(512, 'x')));
+  const absl::Status cut = stream.Finish();
+  EXPECT_THAT(cut, Fails(absl::StatusCode::kInvalidArgument, "TRUNCATED_STREAM"));
+  EXPECT_THAT(std::string(cut.message()), HasSubstr("after 512 bytes"));
+  EXPECT_THAT(Pool(), IsEmpty());
+}
+
+TEST_F(ImportStreamTest, OneWithAnotherTotalIsRefused) {
+  for (const uint64_t size_bytes : {uint64_t{0}, uint64_t{512}}) {
+    Stream stream(client_);
+    stream.SendHeader(size_bytes);
+    stream.SendChunk(std::string(512, 'x'));
+    stream.SendTotal(1024);
+    EXPECT_EQ(ErrorField(stream.Finish()), "total_bytes");
+    EXPECT_THAT(Pool(), IsEmpty());
+  }
+}
+
+TEST_F(ImportStreamTest, OneThatGoesOnAfterItsTotalIsRefused) {
+  Stream stream(client_);
+  stream.SendHeader(0);
+  stream.SendChunk(std::string(512, 'x'));
+  stream.SendTotal(512);
+  stream.SendChunk(std::string(512, 'x'));
+  EXPECT_EQ(ErrorField(stream.Finish()), "chunk");
+  EXPECT_THAT(Pool(), IsEmpty());
+}
+
+// Ctrl-C, at any moment.
 TEST_F(ImportStreamTest, OneThatIsBrokenOffNeverBecomesAnImage) {
   for (const uint64_t size_bytes : {uint64_t{0}, uint64_t{disk_.size()}}) {
     for (int i = 0; i < 200; ++i) {

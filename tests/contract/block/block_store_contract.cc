@@ -17,6 +17,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
+using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 
 BlockStoreContract::BlockStoreContract() : subject_(GetParam()()) {}
@@ -144,6 +145,7 @@ TEST_P(BlockStoreContract, MissingPoolImageAndSnapshotAreToldApart) {
   EXPECT_THAT(store().ReadImage(missing, 0, 1), Fails(kNotFound, "IMAGE_NOT_FOUND"));
   EXPECT_THAT(store().AmendImage(missing, {}), Fails(kNotFound, "IMAGE_NOT_FOUND"));
   EXPECT_THAT(store().RenameImage(missing, "x"), Fails(kNotFound, "IMAGE_NOT_FOUND"));
+  EXPECT_THAT(store().ListWatchers(missing), Fails(kNotFound, "IMAGE_NOT_FOUND"));
   EXPECT_THAT(store().RemoveImage(missing), Fails(kNotFound, "IMAGE_NOT_FOUND"));
   EXPECT_THAT(store().CreateProtectedSnapshot({missing, "snap"}),
               Fails(kNotFound, "IMAGE_NOT_FOUND"));
@@ -435,8 +437,13 @@ TEST_P(BlockStoreContract, RemoveNamesTheWatchersOfAnImageInUse) {
   ASSERT_OK((*writer)->Write(0, "in use"));
   const absl::Status status = store().RemoveImage(image);
   EXPECT_THAT(status, Fails(kFailedPrecondition, "IMAGE_IN_USE"));
-  EXPECT_THAT(std::string(status.message()), ::testing::ContainsRegex(":0/[0-9]+"));
+  const auto watchers = store().ListWatchers(image);
+  ASSERT_OK(watchers);
+  ASSERT_THAT(*watchers, SizeIs(1));
+  EXPECT_THAT(watchers->front(), ::testing::ContainsRegex(":0/[0-9]+"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr(watchers->front()));
   ASSERT_OK((*writer)->Finish());
+  EXPECT_THAT(*store().ListWatchers(image), IsEmpty());
   EXPECT_EQ(Read(image, 0, 6), "in use");
   EXPECT_OK(store().RemoveImage(image));
 }

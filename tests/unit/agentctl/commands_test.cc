@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "google/rpc/error_details.pb.h"
 #include "tests/unit/agentctl/fake_agent.h"
 
 namespace hvagent::agentctl {
@@ -320,6 +321,10 @@ TEST_F(CommandsTest, OperationWatchFollowsToTheEndAndFailsWithIt) {
     operation.set_state(v1::Operation::FAILED);
     operation.mutable_error()->set_code(3);
     operation.mutable_error()->set_message("the digest differs");
+    google::rpc::ErrorInfo info;
+    info.set_reason("DIGEST_MISMATCH");
+    info.set_domain("hvagent");
+    operation.mutable_error()->add_details()->PackFrom(info);
     writer->Write(operation);
     return grpc::Status::OK;
   };
@@ -327,6 +332,11 @@ TEST_F(CommandsTest, OperationWatchFollowsToTheEndAndFailsWithIt) {
   EXPECT_EQ(result.exit, ExitCode::kFailed);
   EXPECT_THAT(result.out, HasSubstr("FAILED"));
   EXPECT_THAT(result.err, HasSubstr("the digest differs"));
+  for (const char* format : {"json", "yaml"}) {
+    EXPECT_THAT(Run({"operation", "watch", "op-1", "-o", format}).out,
+                HasSubstr("DIGEST_MISMATCH"));
+  }
+  EXPECT_THAT(Run({"operation", "watch", "op-1", "-o", "json"}).err, HasSubstr("DIGEST_MISMATCH"));
 }
 
 TEST_F(CommandsTest, OperationWatchThatTimesOutSaysThatItGoesOnThere) {

@@ -343,12 +343,17 @@ grpc::Status FakeAgent::ImportImage(grpc::ServerContext* context,
   const v1::ImportImageRequest::Header header = message.header();
   Record("ImageService.Import", header.id(), "");
   std::string bytes;
+  uint64_t promised = header.size_bytes();
   while (reader->Read(&message)) {
+    if (message.has_total_bytes()) {
+      promised = message.total_bytes();
+      continue;
+    }
     bytes += message.chunk();
     if (on_chunk) on_chunk(context, bytes.size());
   }
   if (context->IsCancelled()) return grpc::Status::CANCELLED;
-  if (header.size_bytes() != 0 && header.size_bytes() != bytes.size()) {
+  if (promised == 0 || promised != bytes.size()) {
     return AgentError(grpc::StatusCode::INVALID_ARGUMENT, "TRUNCATED_STREAM", "truncated");
   }
   MutexLock lock(mutex_);

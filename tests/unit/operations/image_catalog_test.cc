@@ -90,6 +90,38 @@ TEST_F(ImageCatalogTest, AnImageThatVmsWereClonedFromIsNotDeletedUntilTheyAreGon
   EXPECT_THAT(catalog_.Delete("golden"), Fails(absl::StatusCode::kNotFound, "IMAGE_NOT_FOUND"));
 }
 
+TEST_F(ImageCatalogTest, ADeletionThatIsRefusedLeavesTheImageAsItWas) {
+  AddImage("golden");
+  const block::ImageName name = {"images", "", "golden"};
+  ASSERT_OK(block_.CreateProtectedSnapshot({name, "nightly"}));
+  const auto before = block_.GetImage(name);
+  const absl::Status has_snapshots = catalog_.Delete("golden");
+  EXPECT_THAT(has_snapshots, Fails(absl::StatusCode::kFailedPrecondition, "IMAGE_HAS_SNAPSHOTS"));
+  EXPECT_THAT(std::string(has_snapshots.message()), HasSubstr("nightly"));
+  EXPECT_EQ(block_.GetImage(name)->snapshots, before->snapshots);
+
+  ASSERT_OK(block_.RemoveSnapshot({name, "nightly"}));
+  block_.AddWatcher(name, "10.0.0.9:0/1");
+  const absl::Status in_use = catalog_.Delete("golden");
+  EXPECT_THAT(in_use, Fails(absl::StatusCode::kFailedPrecondition, "IMAGE_IN_USE"));
+  EXPECT_THAT(std::string(in_use.message()), HasSubstr("10.0.0.9"));
+  EXPECT_TRUE(catalog_.Get("golden")->ready());
+
+  block_.RemoveWatcher("10.0.0.9:0/1");
+  EXPECT_OK(catalog_.Delete("golden"));
+}
+
+// Between the look and the removal.
+TEST_F(ImageCatalogTest, AnImageThatIsOpenedDuringItsDeletionGetsItsSnapshotBack) {
+  AddImage("golden");
+  constexpr int kRemoveImage = 4;  // after two looks and the snapshot's removal
+  block_.FailNth(kRemoveImage, Error(absl::StatusCode::kFailedPrecondition, "IMAGE_IN_USE", ""));
+  EXPECT_THAT(catalog_.Delete("golden"),
+              Fails(absl::StatusCode::kFailedPrecondition, "IMAGE_IN_USE"));
+  EXPECT_TRUE(catalog_.Get("golden")->ready());
+  EXPECT_OK(catalog_.Delete("golden"));
+}
+
 // A deletion that failed half way is finished by the next one.
 TEST_F(ImageCatalogTest, WhicheverCephCallOfADeletionFailsTheNextOneFinishesIt) {
   for (int nth = 1;; ++nth) {

@@ -6,6 +6,7 @@
 
 #include "agent/block/memory_block_store.h"
 #include "base/error.h"
+#include "base/status_macros.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
@@ -63,6 +64,7 @@ class Importer {
         return status;
       }
     }
+    if (size_bytes == 0) RETURN_IF_ERROR((*import)->SetTotal(content.size()));
     return (*import)->Finish();
   }
 
@@ -73,10 +75,12 @@ class Importer {
   }
   Operation LastOperation() { return table.List("", 1)->front(); }
 
+  void Journal(const Operation& operation) { ASSERT_OK(state_->PutOperation(operation)); }
+
   // As after a restart, or when Ceph is back.
   absl::Status Recover() {
     return table.Recover([&](const Operation& operation) {
-      return ImageImport::RemoveStaged(catalog, operation.id());
+      return ImageImport::Settle(catalog, operation.id(), operation.target());
     });
   }
 
@@ -89,6 +93,10 @@ class Importer {
  public:
   OperationTable table{*state_, SystemClock()};
 };
+
+absl::Status Timeout() {
+  return Error(absl::StatusCode::kDeadlineExceeded, "CEPH_TIMEOUT", "no answer");
+}
 
 // How many calls to Ceph the import of `content` takes.
 int CallsToImport(const std::string& content) {
@@ -295,6 +303,60 @@ TEST(ImageImportTest, WhatCannotBeRemovedWhileCephIsAwayIsRemovedByRecovery) {
   EXPECT_EQ(importer.LastOperation().state(), Operation::FAILED);
 }
 
+// The last call of an import, which gives the image its name.
+int RenameCall(const std::string& disk) { return CallsToImport(disk) - 1; }
+
+TEST(ImageImportTest, ARenameThatTimedOutButHadItsEffectIsASuccess) {
+  const std::string disk = Disk();
+  Importer importer;
+  importer.block.FailNth(RenameCall(disk), Timeout(), Effect::kDone);
+  const auto image = importer.Import(disk, disk.size());
+  ASSERT_OK(image);
+  EXPECT_TRUE(image->ready());
+  EXPECT_EQ(importer.LastOperation().state(), Operation::SUCCEEDED);
+  EXPECT_THAT(importer.Pool(), ElementsAre(kId));
+}
+
+TEST(ImageImportTest, ARenameThatTimedOutWithoutEffectIsUndone) {
+  const std::string disk = Disk();
+  Importer importer;
+  importer.block.FailNth(RenameCall(disk), Timeout());
+  EXPECT_THAT(importer.Import(disk, disk.size()),
+              Fails(absl::StatusCode::kDeadlineExceeded, "CEPH_TIMEOUT"));
+  EXPECT_EQ(importer.LastOperation().state(), Operation::FAILED);
+  EXPECT_THAT(importer.Pool(), IsEmpty());
+}
+
+// As after a restart between the rename and its record.
+TEST(ImageImportTest, RecoveryFindsAnImageThatGotItsNameBeforeTheCut) {
+  const std::string disk = Disk();
+  Importer importer;
+  ASSERT_OK(importer.Import(disk, disk.size()));
+  Operation cut_off = importer.LastOperation();
+  cut_off.set_state(Operation::RUNNING);
+  cut_off.clear_image();
+  importer.Journal(cut_off);
+  ASSERT_OK(importer.Recover());
+  EXPECT_EQ(importer.LastOperation().state(), Operation::SUCCEEDED);
+  EXPECT_EQ(importer.LastOperation().image().sha256(), DigestOf(disk));
+  EXPECT_THAT(importer.Pool(), ElementsAre(kId));
+}
+
+TEST(ImageImportTest, RecoveryTakesNoOtherImportsImageForItsOwn) {
+  const std::string disk = Disk();
+  Importer importer;
+  ASSERT_OK(importer.Import(disk, disk.size()));
+  auto second = importer.Begin(kId, disk.size());
+  ASSERT_OK(second);
+  const absl::Status away = Error(absl::StatusCode::kUnavailable, "CEPH_UNAVAILABLE", "away");
+  importer.block.SetHealth(away);
+  (*second)->Abort(away);
+  importer.block.SetHealth(absl::OkStatus());
+  ASSERT_OK(importer.Recover());
+  EXPECT_EQ(importer.LastOperation().state(), Operation::FAILED);
+  EXPECT_THAT(importer.Pool(), ElementsAre(kId));
+}
+
 // I5: whichever call to Ceph fails, with or without having had its effect, there is a whole image
 // or none, nothing staged once recovery has looked, and the same import again succeeds.
 TEST(ImageImportTest, WhicheverCephCallFailsThereIsAWholeImageOrNone) {
@@ -304,8 +366,7 @@ TEST(ImageImportTest, WhicheverCephCallFailsThereIsAWholeImageOrNone) {
       for (int nth = 1;; ++nth) {
         SCOPED_TRACE(nth);
         Importer importer;
-        importer.block.FailNth(nth, Error(absl::StatusCode::kDeadlineExceeded, "CEPH_TIMEOUT", ""),
-                               effect);
+        importer.block.FailNth(nth, Timeout(), effect);
         const auto image = importer.Import(disk, size_bytes);
         if (importer.block.FailurePending()) {
           ASSERT_OK(image);

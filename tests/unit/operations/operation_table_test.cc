@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "gmock/gmock.h"
+#include "google/rpc/error_details.pb.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
 
@@ -91,6 +92,10 @@ TEST_F(OperationTableTest, AnEndedOperationIsStillThereWithItsError) {
   EXPECT_EQ(ended->state(), Operation::FAILED);
   EXPECT_EQ(ended->error().code(), static_cast<int>(absl::StatusCode::kInvalidArgument));
   EXPECT_EQ(ended->error().message(), "no");
+  google::rpc::ErrorInfo info;
+  ASSERT_EQ(ended->error().details_size(), 1);
+  ASSERT_TRUE(ended->error().details(0).UnpackTo(&info));
+  EXPECT_EQ(info.reason(), "DIGEST_MISMATCH");
 }
 
 TEST_F(OperationTableTest, AnUnknownOperationIsNotFound) {
@@ -151,10 +156,22 @@ TEST_F(OperationTableTest, WhatARestartCutOffIsCleanedUpAndThenFailed) {
   ASSERT_OK(restarted.Recover([&](const Operation& operation) {
     EXPECT_EQ(Journalled(operation.id()), Operation::RUNNING) << "failed before it was cleaned up";
     cleaned.push_back(operation.id());
-    return absl::OkStatus();
+    return std::nullopt;
   }));
   EXPECT_THAT(cleaned, ElementsAre(id));
   EXPECT_EQ(Journalled(id), Operation::FAILED);
+}
+
+TEST_F(OperationTableTest, WhatWasDoneBeforeItWasCutOffSucceeds) {
+  const std::string id = Begin("debian")->id();
+  OperationTable restarted(*state_, SystemClock());
+  ASSERT_OK(restarted.Recover([](const Operation& operation) {
+    v1::Image image;
+    image.set_id(operation.target());
+    return image;
+  }));
+  EXPECT_EQ(Journalled(id), Operation::SUCCEEDED);
+  EXPECT_EQ(restarted.Get(id)->image().id(), "debian");
 }
 
 TEST_F(OperationTableTest, WhatCannotBeCleanedUpNowIsTriedAgain) {
@@ -166,7 +183,7 @@ TEST_F(OperationTableTest, WhatCannotBeCleanedUpNowIsTriedAgain) {
               Fails(absl::StatusCode::kUnavailable, "CEPH_UNAVAILABLE"));
   EXPECT_EQ(Journalled(id), Operation::RUNNING);
   EXPECT_TRUE(restarted.NeedsRecovery());
-  ASSERT_OK(restarted.Recover([](const Operation&) { return absl::OkStatus(); }));
+  ASSERT_OK(restarted.Recover([](const Operation&) { return std::nullopt; }));
   EXPECT_EQ(Journalled(id), Operation::FAILED);
 }
 
@@ -174,13 +191,13 @@ TEST_F(OperationTableTest, RecoveryLeavesWhatRunsAlone) {
   const auto operation = Begin("debian");
   ASSERT_OK(table_.Recover([](const Operation&) {
     ADD_FAILURE() << "a running operation was cleaned up";
-    return absl::OkStatus();
+    return std::nullopt;
   }));
   EXPECT_EQ(Journalled(operation->id()), Operation::RUNNING);
 }
 
 TEST_F(OperationTableTest, WhatAJobLeavesToRecoveryIsCleanedUpWithoutARestart) {
-  const auto nothing_to_do = [](const Operation&) { return absl::OkStatus(); };
+  const auto nothing_to_do = [](const Operation&) { return std::nullopt; };
   ASSERT_OK(table_.Recover(nothing_to_do));
   EXPECT_FALSE(table_.NeedsRecovery());
   const auto operation = Begin("debian");
