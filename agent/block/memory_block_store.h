@@ -63,6 +63,7 @@ class MemoryBlockStore : public BlockStore {
   absl::Status RenameImage(const ImageName& from, const std::string& to) override;
   absl::Status RemoveImage(const ImageName& image) override;
   absl::Status CreateProtectedSnapshot(const SnapshotName& snapshot) override;
+  absl::StatusOr<std::vector<std::string>> ListChildren(const SnapshotName& snapshot) override;
   absl::Status RemoveSnapshot(const SnapshotName& snapshot) override;
 
  private:

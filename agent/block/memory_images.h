@@ -38,6 +38,7 @@ class MemoryImages {
   absl::Status RenameImage(const ImageName& from, const std::string& to);
   absl::Status RemoveImage(const ImageName& name);
   absl::Status CreateProtectedSnapshot(const SnapshotName& name);
+  absl::StatusOr<std::vector<std::string>> ListChildren(const SnapshotName& name) const;
   absl::Status RemoveSnapshot(const SnapshotName& name);
 
   // What a writer does.

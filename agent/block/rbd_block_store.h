@@ -52,6 +52,7 @@ class RbdBlockStore : public BlockStore {
   absl::Status RenameImage(const ImageName& from, const std::string& to) override;
   absl::Status RemoveImage(const ImageName& name) override;
   absl::Status CreateProtectedSnapshot(const SnapshotName& name) override;
+  absl::StatusOr<std::vector<std::string>> ListChildren(const SnapshotName& name) override;
   absl::Status RemoveSnapshot(const SnapshotName& name) override;
 
  private:
