@@ -72,9 +72,9 @@ class VolumeCreateTest : public ::testing::Test {
   std::vector<std::string> Pool() { return *block_.ListImages("volumes", "", 100); }
   std::vector<std::string> SnapshotsOfOther() {
     std::vector<std::string> names;
-    for (const auto& snapshot : block_.GetImage(kOtherVolume)->snapshots) {
-      names.push_back(snapshot.name);
-    }
+    const auto info = block_.GetImage(kOtherVolume);
+    EXPECT_OK(info);
+    for (const auto& snapshot : info->snapshots) names.push_back(snapshot.name);
     return names;
   }
   // Only what the fixture made is there.
