@@ -15,6 +15,7 @@
 #include "agent/operations/image_catalog.h"
 #include "agent/operations/image_import.h"
 #include "agent/operations/operation_table.h"
+#include "agent/operations/volume_catalog.h"
 #include "agent/reconcile/desired_vms.h"
 #include "agent/reconcile/reconciler.h"
 #include "agent/reconcile/status_board.h"
@@ -26,6 +27,7 @@
 #include "agent/service/secret_service.h"
 #include "agent/service/vm_service.h"
 #include "agent/service/vm_view.h"
+#include "agent/service/volume_service.h"
 #include "agent/state/request_log.h"
 #include "agent/state/state_store.h"
 #include "base/clock.h"
@@ -76,6 +78,7 @@ class Server::Impl {
         requests_(*state_, clock_),
         operations_(*state_, clock_),
         catalog_(*backends_.block, config.ceph().pools().images()),
+        volumes_(*backends_.block, config.ceph().pools().volumes()),
         board_(clock_),
         keeper_parts_{*backends_.secrets,    *backends_.keys, *backends_.block,
                       *backends_.hypervisor, *state_,         clock_},
@@ -99,6 +102,7 @@ class Server::Impl {
                                 .rollout = rollout_,
                                 .look_at_vms = [this] { reconciler_.EnqueueAll(); }}),
         image_service_(pool_, catalog_, operations_, requests_),
+        volume_service_(pool_, catalog_, volumes_, requests_),
         operation_service_(pool_, operations_),
         vm_service_({pool_, board_, reconciler_}, vms_, worker_, *backends_.hypervisor, *state_,
                     requests_, view_) {}
@@ -113,9 +117,9 @@ class Server::Impl {
     if (!config.listen_address().empty()) {
       builder.AddListeningPort(config.listen_address(), TlsCredentials(config.tls()), &port_);
     }
-    for (grpc::Service* service :
-         std::initializer_list<grpc::Service*>{&node_service_, &secret_service_, &image_service_,
-                                               &operation_service_, &vm_service_}) {
+    for (grpc::Service* service : std::initializer_list<grpc::Service*>{
+             &node_service_, &secret_service_, &image_service_, &volume_service_,
+             &operation_service_, &vm_service_}) {
       builder.RegisterService(service);
     }
     if (!config.metrics_address().empty()) {
@@ -184,6 +188,7 @@ class Server::Impl {
   state::RequestLog requests_;
   operations::OperationTable operations_;
   operations::ImageCatalog catalog_;
+  operations::VolumeCatalog volumes_;
   reconcile::StatusBoard board_;
   keeper::KeeperParts keeper_parts_;
   keeper::SecretKeeper keeper_;
@@ -200,6 +205,7 @@ class Server::Impl {
   service::NodeService node_service_;
   service::SecretService secret_service_;
   service::ImageService image_service_;
+  service::VolumeService volume_service_;
   service::OperationService operation_service_;
   service::VmService vm_service_;
   std::unique_ptr<Metrics> metrics_;

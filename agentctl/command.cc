@@ -73,8 +73,8 @@ CLI::App* AddCommand(CommandTree& tree, CLI::App& parent, const CommandText& tex
   return command;
 }
 
-CLI::App* AddNoun(CommandTree& tree, const std::string& name, const std::string& summary) {
-  CLI::App* const noun = tree.root.add_subcommand(name, summary);
+CLI::App* AddNoun(CLI::App& parent, const std::string& name, const std::string& summary) {
+  CLI::App* const noun = parent.add_subcommand(name, summary);
   noun->require_subcommand(1);
   return noun;
 }
@@ -88,10 +88,11 @@ void BuildCommandTree(CommandTree& tree) {
   AddGlobalOptions(tree.root, tree.cli.options);
 
   AddApplyCommand(tree);
-  tree.get = AddNoun(tree, "get", "List resources, or show one");
+  tree.get = AddNoun(tree.root, "get", "List resources, or show one");
   AddNodeCommands(tree);
   AddSecretCommands(tree);
   AddImageCommands(tree);
+  AddVolumeCommands(tree);
   AddVmCommands(tree);
   AddOperationCommands(tree);
   AddCompletionCommand(tree);

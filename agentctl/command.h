@@ -40,7 +40,7 @@ CLI::App* AddCommand(CommandTree& tree, CLI::App& parent, const CommandText& tex
                      std::function<ExitCode()> run);
 
 // A noun, which does nothing without one of its verbs.
-CLI::App* AddNoun(CommandTree& tree, const std::string& name, const std::string& summary);
+CLI::App* AddNoun(CLI::App& parent, const std::string& name, const std::string& summary);
 
 // An option's check that reads "30s", "5m" or "1h30m" into `duration`, which outlives the parse.
 CLI::Validator DurationInto(std::optional<absl::Duration>& duration);
@@ -49,6 +49,7 @@ void AddApplyCommand(CommandTree& tree);
 void AddNodeCommands(CommandTree& tree);
 void AddSecretCommands(CommandTree& tree);
 void AddImageCommands(CommandTree& tree);
+void AddVolumeCommands(CommandTree& tree);
 void AddVmCommands(CommandTree& tree);
 void AddOperationCommands(CommandTree& tree);
 void AddCompletionCommand(CommandTree& tree);

@@ -88,7 +88,7 @@ std::string CheckSha256(const std::string& text) {
 
 void AddImageCommands(CommandTree& tree) {
   Cli& cli = tree.cli;
-  CLI::App* const image = AddNoun(tree, "image", "Golden disks that VMs are cloned from");
+  CLI::App* const image = AddNoun(tree.root, "image", "Golden disks that VMs are cloned from");
 
   const auto wish = std::make_shared<ImportWish>();
   const auto format = std::make_shared<std::string>("raw");

@@ -39,7 +39,7 @@ ExitCode GetNode(Cli& cli, const std::string& name) {
 
 void AddNodeCommands(CommandTree& tree) {
   Cli& cli = tree.cli;
-  CLI::App* const node = AddNoun(tree, "node", "Compute nodes and how they are");
+  CLI::App* const node = AddNoun(tree.root, "node", "Compute nodes and how they are");
   AddCommand(tree, *node, {"list", "List the nodes", "node list -o wide"},
              [&cli] { return ListNodes(cli); });
   const auto name = std::make_shared<std::string>();

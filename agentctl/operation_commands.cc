@@ -135,7 +135,7 @@ ExitCode CancelOperation(Cli& cli, const std::string& id) {
 
 void AddOperationCommands(CommandTree& tree) {
   Cli& cli = tree.cli;
-  CLI::App* const operation = AddNoun(tree, "operation", "Long jobs and how far they are");
+  CLI::App* const operation = AddNoun(tree.root, "operation", "Long jobs and how far they are");
   const auto id = std::make_shared<std::string>();
   AddCommand(tree, *operation, {"list", "List the operations of every node", "operation list"},
              [&cli] { return ListOperations(cli); });

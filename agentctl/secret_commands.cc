@@ -219,7 +219,7 @@ void AddRetire(CommandTree& tree, CLI::App& secret) {
 
 void AddSecretCommands(CommandTree& tree) {
   Cli& cli = tree.cli;
-  CLI::App* const secret = AddNoun(tree, "secret", "libvirt's records of cephx keys");
+  CLI::App* const secret = AddNoun(tree.root, "secret", "libvirt's records of cephx keys");
   AddSync(tree, *secret);
   AddStatus(tree, *secret);
   AddRotate(tree, *secret);

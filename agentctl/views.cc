@@ -132,6 +132,38 @@ Row RowOf(const v1::Image& image) {
                   {image.sha256()}});
 }
 
+std::vector<Column> VolumeColumns() {
+  return {{"ID"},  {"SIZE"},       {"PARENT"},        {"SNAPSHOTS"},
+          {"AGE"}, {"POOL", true}, {"OBJECTS", true}, {"MADE-FROM", true}};
+}
+
+Row RowOf(const v1::Volume& volume) {
+  return MakeRow(volume, "volume", volume.id(),
+                 {{volume.id()},
+                  {BytesText(volume.size_bytes())},
+                  {volume.parent().empty() ? "-" : volume.parent()},
+                  {absl::StrCat(volume.snapshot_count())},
+                  {Age(volume.create_time())},
+                  {volume.pool()},
+                  {BytesText(volume.object_size_bytes())},
+                  {volume.made_from().empty() ? "-" : volume.made_from()}});
+}
+
+std::vector<Column> VolumeSnapshotColumns() {
+  return {{"ID"}, {"NAME"}, {"SIZE"}, {"PROTECTED"}, {"CLONES"}};
+}
+
+Row RowOf(const v1::VolumeSnapshot& snapshot) {
+  return MakeRow(snapshot, "snapshot",
+                 absl::StrCat(snapshot.volume_id(), "@",
+                              snapshot.id().empty() ? snapshot.name() : snapshot.id()),
+                 {{snapshot.id().empty() ? "-" : snapshot.id()},
+                  {snapshot.name()},
+                  {BytesText(snapshot.size_bytes())},
+                  snapshot.protected_() ? Cell{"True", Tone::kGood} : Cell{"False", Tone::kBad},
+                  {snapshot.clones().empty() ? "-" : absl::StrJoin(snapshot.clones(), ",")}});
+}
+
 std::vector<Column> VmColumns() {
   return {{"UUID"},         {"NAME"}, {"POWER"},       {"READY"},           {"VCPUS"},
           {"MEMORY"},       {"AGE"},  {"IMAGE", true}, {"ROOT-DISK", true}, {"GENERATION", true},

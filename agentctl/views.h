@@ -12,10 +12,12 @@
 #include "hvagent/v1/operation.pb.h"
 #include "hvagent/v1/secret_service.pb.h"
 #include "hvagent/v1/vm.pb.h"
+#include "hvagent/v1/volume.pb.h"
 
 namespace hvagent::agentctl {
 
-// "node/<name>", "secret/<uuid>", "image/<id>", "vm/<uuid>", "operation/<id>".
+// "node/<name>", "secret/<uuid>", "image/<id>", "volume/<id>", "snapshot/<volume>@<id>",
+// "vm/<uuid>", "operation/<id>".
 std::vector<Column> NodeColumns();
 Row RowOf(const v1::Node& node);
 
@@ -24,6 +26,12 @@ Row RowOf(const v1::Secret& secret);
 
 std::vector<Column> ImageColumns();
 Row RowOf(const v1::Image& image);
+
+std::vector<Column> VolumeColumns();
+Row RowOf(const v1::Volume& volume);
+
+std::vector<Column> VolumeSnapshotColumns();
+Row RowOf(const v1::VolumeSnapshot& snapshot);
 
 std::vector<Column> VmColumns();
 Row RowOf(const v1::Vm& vm);

@@ -129,7 +129,7 @@ void AddRenderCommand(CommandTree& tree, CLI::App& vm) {
 
 void AddVmCommands(CommandTree& tree) {
   Cli& cli = tree.cli;
-  CLI::App* const vm = AddNoun(tree, "vm", "Guests");
+  CLI::App* const vm = AddNoun(tree.root, "vm", "Guests");
   const auto id = std::make_shared<std::string>();
   const auto file = std::make_shared<std::string>();
   const auto force = std::make_shared<bool>(false);

@@ -10,6 +10,12 @@
 namespace hvagent::block {
 namespace {
 
+absl::Status InTheWay(absl::string_view reason, absl::string_view message) {
+  return Error(absl::StatusCode::kFailedPrecondition, reason, message);
+}
+
+}  // namespace
+
 std::string FirstOf(const std::vector<std::string>& names) {
   constexpr size_t kShown = 10;
   const size_t shown = std::min(names.size(), kShown);
@@ -17,12 +23,6 @@ std::string FirstOf(const std::vector<std::string>& names) {
   if (names.size() > shown) absl::StrAppend(&text, " and ", names.size() - shown, " more");
   return text;
 }
-
-absl::Status InTheWay(absl::string_view reason, absl::string_view message) {
-  return Error(absl::StatusCode::kFailedPrecondition, reason, message);
-}
-
-}  // namespace
 
 absl::Status PoolNotFound(absl::string_view pool) {
   return Error(absl::StatusCode::kNotFound, "POOL_NOT_FOUND",

@@ -24,6 +24,9 @@ absl::Status ImageInUse(const ImageName& image, const std::vector<std::string>& 
 absl::Status ImageHasChildren(const SnapshotName& snapshot,
                               const std::vector<std::string>& children);
 
+// The first ten of `names`, and how many more there are.
+std::string FirstOf(const std::vector<std::string>& names);
+
 // INVALID_ARGUMENT unless `object_size` is what an RBD image may have.
 absl::Status CheckObjectSize(Bytes object_size);
 // OUT_OF_RANGE (WRITE_PAST_END) unless the write ends within an image of `size`: librbd would cut

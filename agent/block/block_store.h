@@ -155,6 +155,9 @@ class BlockStore {
 
   // Makes the snapshot, protected. One that is there is left, and protected if it was not.
   virtual absl::Status CreateProtectedSnapshot(const SnapshotName& snapshot) = 0;
+  // The images that were cloned from the snapshot, "pool/name", in any pool; those in the trash say
+  // so. Their number is what it costs, not that of the images in their pools.
+  virtual absl::StatusOr<std::vector<std::string>> ListChildren(const SnapshotName& snapshot) = 0;
   // Unprotects and removes; one that is gone is no error, but an image that is gone is.
   // Errors: FAILED_PRECONDITION (IMAGE_HAS_CHILDREN, naming them, the trash's included).
   virtual absl::Status RemoveSnapshot(const SnapshotName& snapshot) = 0;

@@ -167,6 +167,11 @@ absl::Status MemoryBlockStore::CreateProtectedSnapshot(const SnapshotName& snaps
   return Call([&](MemoryImages& images) { return images.CreateProtectedSnapshot(snapshot); });
 }
 
+absl::StatusOr<std::vector<std::string>> MemoryBlockStore::ListChildren(
+    const SnapshotName& snapshot) {
+  return Call([&](MemoryImages& images) { return images.ListChildren(snapshot); });
+}
+
 absl::Status MemoryBlockStore::RemoveSnapshot(const SnapshotName& snapshot) {
   return Call([&](MemoryImages& images) { return images.RemoveSnapshot(snapshot); });
 }

@@ -64,6 +64,7 @@ class MemoryBlockStore : public BlockStore {
   absl::StatusOr<std::vector<std::string>> ListWatchers(const ImageName& image) override;
   absl::Status RemoveImage(const ImageName& image) override;
   absl::Status CreateProtectedSnapshot(const SnapshotName& snapshot) override;
+  absl::StatusOr<std::vector<std::string>> ListChildren(const SnapshotName& snapshot) override;
   absl::Status RemoveSnapshot(const SnapshotName& snapshot) override;
 
  private:

@@ -230,6 +230,13 @@ absl::Status MemoryImages::CreateProtectedSnapshot(const SnapshotName& name) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<std::string>> MemoryImages::ListChildren(
+    const SnapshotName& name) const {
+  RETURN_IF_ERROR(Find(name).status());
+  ASSIGN_OR_RETURN(const Image* image, Find(name.image));
+  return ChildrenOf(*image, name.snapshot);
+}
+
 absl::Status MemoryImages::RemoveSnapshot(const SnapshotName& name) {
   ASSIGN_OR_RETURN(Image * image, Find(name.image));
   const std::vector<std::string> children = ChildrenOf(*image, name.snapshot);

@@ -39,6 +39,7 @@ class MemoryImages {
   absl::StatusOr<std::vector<std::string>> ListWatchers(const ImageName& name) const;
   absl::Status RemoveImage(const ImageName& name);
   absl::Status CreateProtectedSnapshot(const SnapshotName& name);
+  absl::StatusOr<std::vector<std::string>> ListChildren(const SnapshotName& name) const;
   absl::Status RemoveSnapshot(const SnapshotName& name);
 
   // What a writer does.

@@ -45,9 +45,9 @@ absl::Status WhyNotCloned(const RadosSession& session, const SnapshotName& paren
 }
 
 // The clones of one snapshot of `image`.
-absl::StatusOr<std::vector<std::string>> ListChildren(const RadosSession& session,
-                                                      const RbdImage& image,
-                                                      const SnapshotName& name) {
+absl::StatusOr<std::vector<std::string>> ChildrenOf(const RadosSession& session,
+                                                    const RbdImage& image,
+                                                    const SnapshotName& name) {
   // Those of all its snapshots first. Mostly there are none, and a snapshot that was interrupted
   // in the making can be removed but not opened.
   ASSIGN_OR_RETURN(std::vector<std::string> children, image.Children());
@@ -237,6 +237,15 @@ absl::Status RbdBlockStore::CreateProtectedSnapshot(const SnapshotName& name) {
   });
 }
 
+absl::StatusOr<std::vector<std::string>> RbdBlockStore::ListChildren(const SnapshotName& name) {
+  return connection_.Call(
+      [&](const RadosSession& session) -> absl::StatusOr<std::vector<std::string>> {
+        ASSIGN_OR_RETURN(const RbdImage image, RbdImage::OpenReadOnly(session, name.image));
+        RETURN_IF_ERROR(FindSnapshot(image, name).status());
+        return ChildrenOf(session, image, name);
+      });
+}
+
 absl::Status RbdBlockStore::RemoveSnapshot(const SnapshotName& name) {
   return connection_.Call([&](const RadosSession& session) -> absl::Status {
     ASSIGN_OR_RETURN(RbdImage image, RbdImage::Open(session, name.image));
@@ -244,11 +253,11 @@ absl::Status RbdBlockStore::RemoveSnapshot(const SnapshotName& name) {
     if (absl::IsNotFound(found)) return absl::OkStatus();
     RETURN_IF_ERROR(found);
     // Unprotecting finds clones of format 1 only, and removing does not mind those of format 2.
-    ASSIGN_OR_RETURN(std::vector<std::string> children, ListChildren(session, image, name));
+    ASSIGN_OR_RETURN(std::vector<std::string> children, ChildrenOf(session, image, name));
     if (!children.empty()) return ImageHasChildren(name, children);
     const absl::Status unprotected = image.Unprotect(name.snapshot);
     if (RawCode(unprotected, "ceph") == EBUSY) {  // somebody cloned it just now
-      ASSIGN_OR_RETURN(children, ListChildren(session, image, name));
+      ASSIGN_OR_RETURN(children, ChildrenOf(session, image, name));
       return ImageHasChildren(name, children);
     }
     RETURN_IF_ERROR(unprotected);

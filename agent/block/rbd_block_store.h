@@ -53,6 +53,7 @@ class RbdBlockStore : public BlockStore {
   absl::StatusOr<std::vector<std::string>> ListWatchers(const ImageName& name) override;
   absl::Status RemoveImage(const ImageName& name) override;
   absl::Status CreateProtectedSnapshot(const SnapshotName& name) override;
+  absl::StatusOr<std::vector<std::string>> ListChildren(const SnapshotName& name) override;
   absl::Status RemoveSnapshot(const SnapshotName& name) override;
 
  private:

@@ -193,8 +193,8 @@ TEST_F(MainJobTest, TheNodeIsReadyAndSaysWhatItIs) {
 TEST_F(MainJobTest, ReflectionListsTheServicesAndDescribesOurs) {
   const auto services = client_.Reflect("list_services: '*'");
   ASSERT_OK(services);
-  for (const char* name :
-       {"NodeService", "SecretService", "ImageService", "VmService", "OperationService"}) {
+  for (const char* name : {"NodeService", "SecretService", "ImageService", "VolumeService",
+                           "VmService", "OperationService"}) {
     EXPECT_THAT(*services, HasSubstr(absl::StrCat("\"hvagent.v1.", name, "\"")));
   }
   EXPECT_THAT(*services, HasSubstr("\"grpc.health.v1.Health\""));

@@ -457,6 +457,40 @@ TEST_P(BlockStoreContract, LookingAtAnImageLeavesNoWatcher) {
   EXPECT_OK(store().RemoveImage(disk));
 }
 
+TEST_P(BlockStoreContract, ListsTheClonesOfOneSnapshotInEveryPool) {
+  const SnapshotName golden = MakeGolden();
+  const SnapshotName other{golden.image, "other"};
+  ASSERT_OK(store().CreateProtectedSnapshot(other));
+  EXPECT_THAT(*store().ListChildren(golden), IsEmpty());
+  const ImageName here = Golden(), there = Disk();
+  ASSERT_OK(store().CloneImage(golden, here));
+  ASSERT_OK(store().CloneImage(golden, there));
+  EXPECT_THAT(*store().ListChildren(golden),
+              UnorderedElementsAre(here.ToString(), there.ToString()));
+  EXPECT_THAT(*store().ListChildren(other), IsEmpty());
+
+  EXPECT_THAT(store().ListChildren({golden.image, "none"}), Fails(kNotFound, "SNAPSHOT_NOT_FOUND"));
+  EXPECT_THAT(store().ListChildren({Golden("-missing"), "snap"}),
+              Fails(kNotFound, "IMAGE_NOT_FOUND"));
+  EXPECT_THAT(store().ListChildren({{"no-such-pool", "", "x"}, "snap"}),
+              Fails(kNotFound, "POOL_NOT_FOUND"));
+}
+
+TEST_P(BlockStoreContract, GrownCloneOfAGrownImageReadsThroughAndThenZeros) {
+  const SnapshotName golden = MakeGolden();
+  const ImageName disk = Disk();
+  ASSERT_OK(store().CloneImage(golden, disk));
+  ASSERT_OK(store().AmendImage(disk, {MiB(32), {}}));
+  const SnapshotName middle = MakeSnapshot(disk);
+  const ImageName second = Disk();
+  ASSERT_OK(store().CloneImage(middle, second));
+  ASSERT_OK(store().AmendImage(second, {MiB(64), {}}));
+  EXPECT_EQ(store().GetImage(second)->size, MiB(64));
+  EXPECT_EQ(Read(second, MiB(1).count(), 6), "golden");
+  EXPECT_EQ(Read(second, MiB(20).count(), 4096), Zeros());
+  EXPECT_EQ(Read(second, MiB(40).count(), 4096), Zeros());
+}
+
 TEST_P(BlockStoreContract, RemoveSnapshotNamesTheClonesInTheWay) {
   const SnapshotName golden = MakeGolden();
   const ImageName one = Disk(), two = Disk();
