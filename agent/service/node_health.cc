@@ -30,22 +30,22 @@ void NodeHealth::Update(Part& part, const absl::Status& status) {
   part.message = std::string(status.message());
 }
 
-bool NodeHealth::Look() {
+void NodeHealth::Look() {
   const absl::Status libvirt = hypervisor_.Health();
   const absl::Status ceph = block_.Health();
-  const absl::Status secrets = secrets_right_();
-  MutexLock lock(mutex_);
-  Update(secrets_, secrets);
+  Update(secrets_, secrets_right_());
   Update(libvirt_, libvirt);
   Update(ceph_, ceph);
   Update(ready_, libvirt.ok() ? ceph : libvirt);
-  return ready_.healthy;
+  if (!on_change_ || told_ == ready_.healthy) return;
+  told_ = ready_.healthy;
+  on_change_(ready_.healthy);
 }
 
 std::vector<v1::Condition> NodeHealth::Conditions() {
-  Look();
   std::vector<v1::Condition> conditions;
   MutexLock lock(mutex_);
+  Look();
   for (const Part* part : {&ready_, &libvirt_, &ceph_, &secrets_}) {
     v1::Condition& condition = conditions.emplace_back();
     condition.set_type(part->type);
@@ -60,23 +60,22 @@ std::vector<v1::Condition> NodeHealth::Conditions() {
 
 void NodeHealth::Start(absl::Duration period, std::function<void(bool)> on_change,
                        std::function<void()> while_connected) {
-  thread_ = std::thread([this, period, on_change = std::move(on_change),
-                         while_connected = std::move(while_connected)] {
+  {
+    MutexLock lock(mutex_);
+    on_change_ = std::move(on_change);
+  }
+  thread_ = std::thread([this, period, while_connected = std::move(while_connected)] {
     pthread_setname_np(pthread_self(), "node-health");
-    Run(period, on_change, while_connected);
+    Run(period, while_connected);
   });
 }
 
-void NodeHealth::Run(absl::Duration period, const std::function<void(bool)>& on_change,
-                     const std::function<void()>& while_connected) {
-  std::optional<bool> told;
+void NodeHealth::Run(absl::Duration period, const std::function<void()>& while_connected) {
   while (true) {
-    const bool ready = Look();
-    if (told != ready) on_change(ready);
-    told = ready;
     if (block_.Health().ok()) while_connected();
 
     MutexLock lock(mutex_);
+    Look();
     if (!stopping_) stop_changed_.WaitFor(mutex_, period);
     if (stopping_) return;
   }
@@ -86,6 +85,7 @@ void NodeHealth::Stop() {
   {
     MutexLock lock(mutex_);
     stopping_ = true;
+    on_change_ = nullptr;
     stop_changed_.SignalAll();
   }
   if (thread_.joinable()) thread_.join();

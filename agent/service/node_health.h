@@ -4,6 +4,7 @@
 #define HVAGENT_AGENT_SERVICE_NODE_HEALTH_H_
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,9 +30,10 @@ class NodeHealth {
   // READY, LIBVIRT_CONNECTED, CEPH_CONNECTED and SECRETS_RIGHT, as of now. Does not block.
   std::vector<v1::Condition> Conditions();
 
-  // Polls every `period` on a thread and calls `on_change` with READY's value, at first and
-  // whenever it changes, until Stop. `while_connected` is called after each look that finds Ceph
-  // connected: what had to wait for it can go on.
+  // Polls every `period` on a thread until Stop. `on_change` is called with READY's value at first
+  // and whenever it changes, before anybody reads the change in Conditions; under a lock, so it
+  // must not call back. `while_connected` is called after each poll that finds Ceph connected: what
+  // had to wait for it can go on.
   void Start(absl::Duration period, std::function<void(bool ready)> on_change,
              std::function<void()> while_connected);
   void Stop();
@@ -46,11 +48,10 @@ class NodeHealth {
     std::string message;
     absl::Time since;
   };
-  // Looks at both backends; returns whether all is well.
-  bool Look();
+  // Looks at both backends, and tells a change.
+  void Look() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Update(Part& part, const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Run(absl::Duration period, const std::function<void(bool)>& on_change,
-           const std::function<void()>& while_connected);
+  void Run(absl::Duration period, const std::function<void()>& while_connected);
 
   const hypervisor::Hypervisor& hypervisor_;
   const block::BlockStore& block_;
@@ -59,6 +60,8 @@ class NodeHealth {
   Mutex mutex_;
   CondVar stop_changed_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::function<void(bool ready)> on_change_ ABSL_GUARDED_BY(mutex_);  // none: not started
+  std::optional<bool> told_ ABSL_GUARDED_BY(mutex_);
   Part ready_ ABSL_GUARDED_BY(mutex_) = {.type = "READY", .reason_when_true = "ALL_WELL"};
   Part libvirt_ ABSL_GUARDED_BY(mutex_) = {.type = "LIBVIRT_CONNECTED",
                                            .reason_when_true = "CONNECTED"};

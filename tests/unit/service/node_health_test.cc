@@ -109,5 +109,25 @@ TEST_F(NodeHealthTest, TellsEachChangeAndGoesOnWhileCephIsConnected) {
   health_.Stop();
 }
 
+TEST_F(NodeHealthTest, WhoeverSeesAChangeFirstTheHealthServiceKnowsItBefore) {
+  Heard heard;
+  bool told = false;
+  health_.Start(
+      absl::Hours(1),
+      [&](bool ready) {
+        told = ready;
+        heard.Say("told");
+      },
+      [] {});
+  heard.Await("told", 1);
+  node_.block.SetHealth(kCephAway);
+  EXPECT_EQ(Get("READY").status(), Condition::FALSE);
+  EXPECT_FALSE(told);
+  node_.block.SetHealth(absl::OkStatus());
+  EXPECT_EQ(Get("READY").status(), Condition::TRUE);
+  EXPECT_TRUE(told);
+  health_.Stop();
+}
+
 }  // namespace
 }  // namespace hvagent::service
