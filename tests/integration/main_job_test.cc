@@ -180,7 +180,7 @@ TEST_F(MainJobTest, TheNodeIsReadyAndSaysWhatItIs) {
   EXPECT_FALSE(node->ceph().fsid().empty());
   EXPECT_FALSE(node->ceph().monitors().empty());
   EXPECT_GT(node->capacity().cpus(), 0u);
-  ASSERT_THAT(node->conditions(), SizeIs(3));
+  ASSERT_THAT(node->conditions(), SizeIs(4));
   for (const v1::Condition& condition : node->conditions()) {
     EXPECT_EQ(condition.status(), v1::Condition::TRUE) << condition.ShortDebugString();
   }

@@ -59,7 +59,8 @@ class NodeHealthTest : public ::testing::Test {
 
   MemoryNode node_;
   HandClock clock_;
-  NodeHealth health_{node_.hypervisor, node_.block, clock_};
+  absl::Status secrets_;
+  NodeHealth health_{node_.hypervisor, node_.block, [this] { return secrets_; }, clock_};
 };
 
 TEST_F(NodeHealthTest, IsReadyWhileBothAreConnected) {
@@ -79,6 +80,14 @@ TEST_F(NodeHealthTest, NamesWhatIsAwayAndWhy) {
   node_.block.SetHealth(kCephAway);
   EXPECT_EQ(Get("LIBVIRT_CONNECTED").status(), Condition::TRUE);
   EXPECT_EQ(Get("READY").reason(), "CEPH_UNAVAILABLE");
+}
+
+TEST_F(NodeHealthTest, ANodeWithAWrongSecretSaysSoAndIsReady) {
+  EXPECT_EQ(Get("SECRETS_RIGHT").status(), Condition::TRUE);
+  secrets_ = Error(absl::StatusCode::kFailedPrecondition, "SECRET_CONFLICT", "it is in the way");
+  EXPECT_EQ(Get("SECRETS_RIGHT").status(), Condition::FALSE);
+  EXPECT_EQ(Get("SECRETS_RIGHT").reason(), "SECRET_CONFLICT");
+  EXPECT_EQ(Get("READY").status(), Condition::TRUE);
 }
 
 TEST_F(NodeHealthTest, SinceIsWhenItChangedAndNotWhenItWasLookedAt) {
