@@ -51,8 +51,8 @@ absl::StatusOr<v1::AgentConfig> LoadConfig(const Flags& flags) {
   return config;
 }
 
-// Keys pass through this process: nobody but root may look into it, it leaves no core, and gRPC does
-// not print what it carries.
+// Keys pass through this process: nobody but root may look into it, it leaves no core, and gRPC
+// does not print what it carries.
 void ProtectKeys() {
   umask(0077);
   prctl(PR_SET_DUMPABLE, 0);
