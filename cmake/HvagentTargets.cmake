@@ -42,6 +42,8 @@ endfunction()
 
 # What needs neither Ceph nor libvirtd: the unit and contract tests.
 add_custom_target(quick_tests)
+# Those of them below the gRPC edge.
+add_custom_target(inner_tests)
 
 # hvagent_add_test(NAME LABEL unit|contract|integration|... SOURCES a_test.cc ... [DEPS target ...])
 # One GoogleTest program, run by ctest as one test under that label.
@@ -60,5 +62,9 @@ function(hvagent_add_test NAME)
                "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp;LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/lsan.supp")
   if(ARG_LABEL MATCHES "^(unit|contract)$")
     add_dependencies(quick_tests ${NAME})
+    if(NOT ARG_DEPS MATCHES "hvagent::(agent|agentctl|service|test_agent)")
+      add_dependencies(inner_tests ${NAME})
+      set_tests_properties(${NAME} PROPERTIES LABELS "${ARG_LABEL};inner")
+    endif()
   endif()
 endfunction()

@@ -155,10 +155,8 @@ class Creation {
   }
 
   v1::Volume Planned() const {
-    block::ImageInfo info;
-    info.size = GiB(wish_.size_gib);
-    info.parent = wish_.parent;
-    info.metadata = Metadata();
+    const block::ImageInfo info{
+        .size = GiB(wish_.size_gib), .parent = wish_.parent, .metadata = Metadata()};
     v1::Volume volume = volumes_.ToProto(wish_.id, info);
     volume.clear_create_time();
     return volume;
