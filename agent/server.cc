@@ -1,6 +1,7 @@
 #include "agent/server.h"
 
 #include <chrono>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,6 +15,7 @@
 #include "agent/metrics.h"
 #include "agent/operations/image_catalog.h"
 #include "agent/operations/image_import.h"
+#include "agent/operations/job_runner.h"
 #include "agent/operations/operation_table.h"
 #include "agent/operations/volume_catalog.h"
 #include "agent/reconcile/desired_vms.h"
@@ -79,6 +81,7 @@ class Server::Impl {
         operations_(*state_, clock_),
         catalog_(*backends_.block, config.ceph().pools().images()),
         volumes_(*backends_.block, config.ceph().pools().volumes()),
+        jobs_(operations_, clock_, Jobs()),
         board_(clock_),
         keeper_parts_{*backends_.secrets,    *backends_.keys, *backends_.block,
                       *backends_.hypervisor, *state_,         clock_},
@@ -146,9 +149,9 @@ class Server::Impl {
         kHealthPeriod,
         [this](bool ready) { server_->GetHealthCheckService()->SetServingStatus(ready); },
         [this] {
-          if (!operations_.NeedsRecovery()) return;
+          if (!jobs_.NeedsGoOn()) return;
           // With a full queue the next look asks again.
-          pool_.Submit([this] { SettleCutOffOperations(); }).IgnoreError();
+          pool_.Submit([this] { GoOnWithJobs(); }).IgnoreError();
         });
   }
 
@@ -157,6 +160,7 @@ class Server::Impl {
     health_.Stop();
     server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
     server_.reset();
+    jobs_.Stop();
     housekeeper_.Stop();
     reconciler_.Stop();
     guard_.Stop();
@@ -166,19 +170,17 @@ class Server::Impl {
   int metrics_port() const { return metrics_ == nullptr ? 0 : metrics_->port(); }
 
  private:
-  void SettleCutOffOperations() {
-    using ImageIfMade = absl::StatusOr<std::optional<v1::Image>>;
-    const absl::Status status =
-        operations_.Recover([this](const v1::Operation& operation) -> ImageIfMade {
-          ASSIGN_OR_RETURN(auto image, operations::ImageImport::Settle(catalog_, operation.id(),
-                                                                       operation.target()));
-          LOG(INFO) << "operation " << operation.id() << " (" << operation.target()
-                    << ") was cut off; "
-                    << (image.has_value() ? "it is done all the same" : "what it left is removed");
-          return image;
-        });
+  std::map<v1::Operation::Kind, operations::JobRunner::Job> Jobs() {
+    using operations::RunningOperation;
+    return {{v1::Operation::IMAGE_IMPORT, [this](RunningOperation& operation) {
+               return operations::ImageImport::SettleCutOff(catalog_, operation);
+             }}};
+  }
+
+  void GoOnWithJobs() {
+    const absl::Status status = jobs_.GoOn();
     if (!status.ok()) {
-      LOG_EVERY_T(WARNING, 60) << "not all cut-off operations could be settled yet: " << status;
+      LOG_EVERY_T(WARNING, 60) << "cut-off operations cannot be gone on with yet: " << status;
     }
   }
 
@@ -189,6 +191,7 @@ class Server::Impl {
   operations::OperationTable operations_;
   operations::ImageCatalog catalog_;
   operations::VolumeCatalog volumes_;
+  operations::JobRunner jobs_;
   reconcile::StatusBoard board_;
   keeper::KeeperParts keeper_parts_;
   keeper::SecretKeeper keeper_;

@@ -80,8 +80,11 @@ absl::StatusOr<std::unique_ptr<ImageImport>> ImageImport::Begin(
                         (!header.sha256().empty() && header.sha256() != existing->sha256()))) {
     return ExistsWithOtherContent(*existing);
   }
-  ASSIGN_OR_RETURN(auto operation,
-                   table.Begin(v1::Operation::IMAGE_IMPORT, header.id(), header.size_bytes()));
+  v1::Operation wish;
+  wish.set_kind(v1::Operation::IMAGE_IMPORT);
+  wish.set_target(header.id());
+  wish.set_bytes_total(header.size_bytes());
+  ASSIGN_OR_RETURN(auto operation, table.Begin(std::move(wish)));
   std::unique_ptr<ImageImport> import(new ImageImport(header, catalog, std::move(operation)));
   if (!existing.ok()) {
     if (absl::Status status = import->OpenStaged(); !status.ok()) {
@@ -165,7 +168,7 @@ absl::StatusOr<v1::Image> ImageImport::Finish() {
   absl::StatusOr<v1::Image> image = Complete();
   if (!image.ok()) return Undo(image.status());
   ended_ = true;
-  if (absl::Status journalled = operation_->Finish(image); !journalled.ok()) {
+  if (absl::Status journalled = operation_->Finish(*image); !journalled.ok()) {
     LOG(ERROR) << "import " << operation_->id() << " of image " << header_.id()
                << " succeeded, but its end could not be recorded: " << journalled;
   }
@@ -232,7 +235,9 @@ absl::StatusOr<v1::Image> ImageImport::Undo(const absl::Status& reason) {
   }
   absl::StatusOr<v1::Image> end = reason;
   if (outcome->has_value()) end = **std::move(outcome);
-  if (absl::Status journalled = operation_->Finish(end); !journalled.ok()) {
+  const absl::Status journalled =
+      end.ok() ? operation_->Finish(*end) : operation_->Finish(end.status());
+  if (!journalled.ok()) {
     LOG(ERROR) << "import " << operation_->id()
                << ": its end could not be recorded: " << journalled;
   }
@@ -244,6 +249,19 @@ absl::StatusOr<std::optional<v1::Image>> ImageImport::Settle(ImageCatalog& catal
                                                              const std::string& image_id) {
   RETURN_IF_ERROR(RemoveStaged(catalog.block(), catalog.StagedNameOf(operation_id)));
   return catalog.FindMadeBy(operation_id, image_id);
+}
+
+absl::StatusOr<OperationResult> ImageImport::SettleCutOff(ImageCatalog& catalog,
+                                                          RunningOperation& operation) {
+  ASSIGN_OR_RETURN(std::optional<v1::Image> image,
+                   Settle(catalog, operation.id(), operation.begun().target()));
+  if (!image.has_value()) {
+    return Error(absl::StatusCode::kAborted, "CUT_OFF",
+                 "the agent was restarted, or Ceph went away, while this ran; what it had done was "
+                 "undone: start it again");
+  }
+  operation.SetProgress(image->size_bytes());  // progress is not journalled
+  return *std::move(image);
 }
 
 }  // namespace hvagent::operations

@@ -54,16 +54,19 @@ class ImageImport {
   // Undoes everything and ends the operation with `reason`.
   void Abort(const absl::Status& reason);
 
-  // What an import that was cut off came to: its image, if the renaming, which is its last step,
-  // had its effect; else nothing, and what it had staged is removed. Idempotent. Blocks.
-  static absl::StatusOr<std::optional<v1::Image>> Settle(ImageCatalog& catalog,
-                                                         const std::string& operation_id,
-                                                         const std::string& image_id);
+  // Ends an import that lost its client, as a job: its image, if the renaming, which is its last
+  // step, had its effect; else ABORTED (CUT_OFF), and what it had staged is removed. Blocks.
+  static absl::StatusOr<OperationResult> SettleCutOff(ImageCatalog& catalog,
+                                                      RunningOperation& operation);
 
  private:
   ImageImport(const v1::ImportImageRequest::Header& header, ImageCatalog& catalog,
               std::shared_ptr<RunningOperation> operation);
 
+  // What the import came to, as SettleCutOff. Idempotent.
+  static absl::StatusOr<std::optional<v1::Image>> Settle(ImageCatalog& catalog,
+                                                         const std::string& operation_id,
+                                                         const std::string& image_id);
   absl::Status OpenStaged();
   absl::Status WriteData(absl::string_view chunk);
   absl::Status GrowFor(uint64_t end_bytes);

@@ -1,5 +1,6 @@
 #include "agent/operations/operation_table.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,81 +23,68 @@ absl::Status NotFound(absl::string_view id) {
                             "\" on this node: it is another node's, or ended over a day ago"));
 }
 
-void SetEnd(v1::Operation& operation, const absl::StatusOr<v1::Image>& image) {
-  if (image.ok()) {
+void SetResult(v1::Operation& operation, std::monostate) { operation.clear_result(); }
+void SetResult(v1::Operation& operation, const v1::Image& image) {
+  *operation.mutable_image() = image;
+}
+void SetResult(v1::Operation& operation, const v1::Volume& volume) {
+  *operation.mutable_volume() = volume;
+}
+
+void SetEnd(v1::Operation& operation, const absl::StatusOr<OperationResult>& result) {
+  operation.clear_rate_bytes_per_s();
+  operation.clear_remaining_s();
+  if (result.ok()) {
     operation.set_state(v1::Operation::SUCCEEDED);
-    *operation.mutable_image() = *image;
+    std::visit([&](const auto& value) { SetResult(operation, value); }, *result);
     return;
   }
-  operation.set_state(absl::IsCancelled(image.status()) ? v1::Operation::CANCELLED
-                                                        : v1::Operation::FAILED);
-  *operation.mutable_error() = ToRpcStatus(image.status());
+  operation.set_state(absl::IsCancelled(result.status()) ? v1::Operation::CANCELLED
+                                                         : v1::Operation::FAILED);
+  *operation.mutable_error() = ToRpcStatus(result.status());
+}
+
+void SetRate(v1::Operation& operation, uint64_t bytes_per_s) {
+  operation.set_rate_bytes_per_s(bytes_per_s);
+  operation.clear_remaining_s();
+  if (bytes_per_s == 0 || operation.bytes_total() <= operation.bytes_done()) return;
+  const uint64_t left_bytes = operation.bytes_total() - operation.bytes_done();
+  operation.set_remaining_s(
+      static_cast<uint32_t>(std::min<uint64_t>(left_bytes / bytes_per_s + 1, UINT32_MAX)));
 }
 
 }  // namespace
 
-void RunningOperation::SetProgress(uint64_t bytes_done) { table_.SetProgress(id_, bytes_done); }
-
-void RunningOperation::SetCancelCallback(std::function<void()> callback) {
-  MutexLock lock(mutex_);
-  on_cancel_ = std::move(callback);
-  if (on_cancel_ && cancel_requested_) std::exchange(on_cancel_, nullptr)();
-}
-
-absl::Status RunningOperation::Finish(const absl::StatusOr<v1::Image>& image) {
-  return table_.Finish(id_, image);
-}
-
-void RunningOperation::LeaveToRecovery() { table_.Forget(id_); }
-
-absl::StatusOr<std::shared_ptr<RunningOperation>> OperationTable::Begin(v1::Operation::Kind kind,
-                                                                        absl::string_view target,
-                                                                        uint64_t bytes_total) {
-  v1::Operation operation;
-  operation.set_id(Uuid::Random().ToString());
-  operation.set_kind(kind);
-  operation.set_target(std::string(target));
+absl::StatusOr<std::shared_ptr<RunningOperation>> OperationTable::Begin(v1::Operation operation) {
+  if (operation.id().empty()) operation.set_id(Uuid::Random().ToString());
   operation.set_state(v1::Operation::RUNNING);
-  operation.set_bytes_total(bytes_total);
   *operation.mutable_create_time() = ToProto(clock_.Now());
   *operation.mutable_update_time() = operation.create_time();
   RETURN_IF_ERROR(state_.PutOperation(operation));
-
-  std::shared_ptr<RunningOperation> handle(new RunningOperation(*this, operation.id()));
   MutexLock lock(mutex_);
-  live_[operation.id()] = {operation, handle};
+  return Track(operation);
+}
+
+std::shared_ptr<RunningOperation> OperationTable::Track(const v1::Operation& operation) {
+  std::shared_ptr<RunningOperation> handle(new RunningOperation(*this, operation));
+  live_[operation.id()] = {operation, handle, ProgressRate()};
   return handle;
 }
 
-absl::Status OperationTable::Recover(const Settle& settle) {
-  // Before the look, so that what is left to it meanwhile is not forgotten.
-  if (!needs_recovery_.exchange(false)) return absl::OkStatus();
-  absl::StatusOr<std::vector<v1::Operation>> cut_off = state_.ListRunningOperations();
-  absl::Status first_error = cut_off.status();
-  if (!cut_off.ok()) cut_off.emplace();
-  for (v1::Operation& operation : *cut_off) {
-    {
-      MutexLock lock(mutex_);
-      if (live_.contains(operation.id())) continue;
-    }
-    const absl::StatusOr<std::optional<v1::Image>> result = settle(operation);
-    absl::Status status = result.status();
-    if (status.ok()) {
-      if (result->has_value()) {
-        operation.set_bytes_done((*result)->size_bytes());  // progress is not journalled
-        SetEnd(operation, **result);
-      } else {
-        SetEnd(operation, Error(absl::StatusCode::kAborted, "CUT_OFF",
-                                "the agent was restarted, or Ceph went away, while this ran; what "
-                                "it had done was undone: start it again"));
-      }
-      *operation.mutable_update_time() = ToProto(clock_.Now());
-      status = state_.PutOperation(operation);
-    }
-    if (first_error.ok()) first_error = status;
+absl::StatusOr<std::vector<std::shared_ptr<RunningOperation>>> OperationTable::Adopt() {
+  // Before the look, so that what is left meanwhile is not forgotten.
+  needs_adoption_ = false;
+  const absl::StatusOr<std::vector<v1::Operation>> running = state_.ListRunningOperations();
+  if (!running.ok()) {
+    needs_adoption_ = true;
+    return running.status();
   }
-  if (!first_error.ok()) needs_recovery_ = true;
-  return first_error;
+  std::vector<std::shared_ptr<RunningOperation>> adopted;
+  MutexLock lock(mutex_);
+  for (const v1::Operation& operation : *running) {
+    if (!live_.contains(operation.id())) adopted.push_back(Track(operation));
+  }
+  return adopted;
 }
 
 absl::StatusOr<v1::Operation> OperationTable::Get(absl::string_view id) {
@@ -145,20 +133,30 @@ void OperationTable::Unwatch(WatcherId id) {
   watchers_.erase(id);
 }
 
+void OperationTable::SetTotal(const std::string& id, uint64_t bytes_total) {
+  MutexLock lock(mutex_);
+  if (auto it = live_.find(id); it != live_.end())
+    it->second.operation.set_bytes_total(bytes_total);
+}
+
 void OperationTable::SetProgress(const std::string& id, uint64_t bytes_done) {
   v1::Operation operation;
   {
     MutexLock lock(mutex_);
     auto it = live_.find(id);
     if (it == live_.end()) return;
-    it->second.operation.set_bytes_done(bytes_done);
-    *it->second.operation.mutable_update_time() = ToProto(clock_.Now());
-    operation = it->second.operation;
+    Live& live = it->second;
+    live.rate.Add(clock_.Monotonic(), bytes_done);
+    live.operation.set_bytes_done(bytes_done);
+    *live.operation.mutable_update_time() = ToProto(clock_.Now());
+    SetRate(live.operation, live.rate.bytes_per_s());
+    operation = live.operation;
   }
   Notify(operation);
 }
 
-absl::Status OperationTable::Finish(const std::string& id, const absl::StatusOr<v1::Image>& image) {
+absl::Status OperationTable::Finish(const std::string& id,
+                                    const absl::StatusOr<OperationResult>& result) {
   v1::Operation operation;
   {
     MutexLock lock(mutex_);
@@ -166,24 +164,27 @@ absl::Status OperationTable::Finish(const std::string& id, const absl::StatusOr<
     if (it == live_.end()) return NotFound(id);
     operation = it->second.operation;
   }
-  SetEnd(operation, image);
+  SetEnd(operation, result);
   *operation.mutable_update_time() = ToProto(clock_.Now());
   // Journalled before it leaves the table: whoever asks finds it in one of the two places.
-  const absl::Status journalled = state_.PutOperation(operation);
+  if (absl::Status journalled = state_.PutOperation(operation); !journalled.ok()) {
+    Abandon(id);
+    return journalled;
+  }
   {
     MutexLock lock(mutex_);
     live_.erase(id);
   }
   Notify(operation);
-  return journalled;
+  return absl::OkStatus();
 }
 
-void OperationTable::Forget(const std::string& id) {
+void OperationTable::Abandon(const std::string& id) {
   {
     MutexLock lock(mutex_);
     live_.erase(id);
   }
-  needs_recovery_ = true;
+  needs_adoption_ = true;
 }
 
 void OperationTable::Notify(const v1::Operation& operation) {

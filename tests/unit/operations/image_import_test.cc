@@ -79,9 +79,11 @@ class Importer {
 
   // As after a restart, or when Ceph is back.
   absl::Status Recover() {
-    return table.Recover([&](const Operation& operation) {
-      return ImageImport::Settle(catalog, operation.id(), operation.target());
-    });
+    ASSIGN_OR_RETURN(const auto cut_off, table.Adopt());
+    for (const auto& operation : cut_off) {
+      RETURN_IF_ERROR(operation->Finish(ImageImport::SettleCutOff(catalog, *operation)));
+    }
+    return absl::OkStatus();
   }
 
   block::MemoryBlockStore block{"", {}};

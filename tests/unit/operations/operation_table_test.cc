@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "google/rpc/error_details.pb.h"
 #include "gtest/gtest.h"
+#include "tests/support/fake_clock.h"
 #include "tests/support/status_matchers.h"
 
 namespace hvagent::operations {
@@ -15,6 +16,7 @@ namespace {
 
 using ::hvagent::testing::Fails;
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 using v1::Operation;
 
 class OperationTableTest : public ::testing::Test {
@@ -22,7 +24,11 @@ class OperationTableTest : public ::testing::Test {
   OperationTableTest() : state_(*state::StateStore::Open(":memory:")) {}
 
   std::shared_ptr<RunningOperation> Begin(const std::string& target) {
-    auto operation = table_.Begin(Operation::IMAGE_IMPORT, target, 100);
+    Operation wish;
+    wish.set_kind(Operation::IMAGE_IMPORT);
+    wish.set_target(target);
+    wish.set_bytes_total(100);
+    auto operation = table_.Begin(wish);
     EXPECT_OK(operation);
     return *std::move(operation);
   }
@@ -149,63 +155,57 @@ TEST_F(OperationTableTest, ListShowsTheProgressOfWhatRunsAndTheNewestFirst) {
   EXPECT_EQ((*listed)[1].state(), Operation::SUCCEEDED);
 }
 
-TEST_F(OperationTableTest, WhatARestartCutOffIsCleanedUpAndThenFailed) {
+TEST_F(OperationTableTest, WhatARestartCutOffIsAdoptedAndEndsAsAnyOther) {
   const std::string id = Begin("debian")->id();
   OperationTable restarted(*state_, SystemClock());
-  std::vector<std::string> cleaned;
-  ASSERT_OK(restarted.Recover([&](const Operation& operation) {
-    EXPECT_EQ(Journalled(operation.id()), Operation::RUNNING) << "failed before it was cleaned up";
-    cleaned.push_back(operation.id());
-    return std::nullopt;
-  }));
-  EXPECT_THAT(cleaned, ElementsAre(id));
-  EXPECT_EQ(Journalled(id), Operation::FAILED);
-}
-
-TEST_F(OperationTableTest, WhatWasDoneBeforeItWasCutOffSucceeds) {
-  const std::string id = Begin("debian")->id();
-  OperationTable restarted(*state_, SystemClock());
-  ASSERT_OK(restarted.Recover([](const Operation& operation) {
-    v1::Image image;
-    image.set_id(operation.target());
-    return image;
-  }));
+  EXPECT_TRUE(restarted.NeedsAdoption());
+  const auto adopted = restarted.Adopt();
+  ASSERT_OK(adopted);
+  ASSERT_EQ(adopted->size(), 1u);
+  EXPECT_EQ(adopted->front()->id(), id);
+  EXPECT_EQ(adopted->front()->begun().target(), "debian");
+  EXPECT_FALSE(restarted.NeedsAdoption());
+  ASSERT_OK(adopted->front()->Finish(v1::Image()));
   EXPECT_EQ(Journalled(id), Operation::SUCCEEDED);
-  EXPECT_EQ(restarted.Get(id)->image().id(), "debian");
 }
 
-TEST_F(OperationTableTest, WhatCannotBeCleanedUpNowIsTriedAgain) {
-  const std::string id = Begin("debian")->id();
-  OperationTable restarted(*state_, SystemClock());
-  EXPECT_THAT(restarted.Recover([](const Operation&) {
-    return Error(absl::StatusCode::kUnavailable, "CEPH_UNAVAILABLE", "away");
-  }),
-              Fails(absl::StatusCode::kUnavailable, "CEPH_UNAVAILABLE"));
-  EXPECT_EQ(Journalled(id), Operation::RUNNING);
-  EXPECT_TRUE(restarted.NeedsRecovery());
-  ASSERT_OK(restarted.Recover([](const Operation&) { return std::nullopt; }));
-  EXPECT_EQ(Journalled(id), Operation::FAILED);
-}
-
-TEST_F(OperationTableTest, RecoveryLeavesWhatRunsAlone) {
+TEST_F(OperationTableTest, WhatRunsIsNotAdopted) {
   const auto operation = Begin("debian");
-  ASSERT_OK(table_.Recover([](const Operation&) {
-    ADD_FAILURE() << "a running operation was cleaned up";
-    return std::nullopt;
-  }));
+  const auto adopted = table_.Adopt();
+  ASSERT_OK(adopted);
+  EXPECT_THAT(*adopted, IsEmpty());
   EXPECT_EQ(Journalled(operation->id()), Operation::RUNNING);
 }
 
-TEST_F(OperationTableTest, WhatAJobLeavesToRecoveryIsCleanedUpWithoutARestart) {
-  const auto nothing_to_do = [](const Operation&) { return std::nullopt; };
-  ASSERT_OK(table_.Recover(nothing_to_do));
-  EXPECT_FALSE(table_.NeedsRecovery());
+TEST_F(OperationTableTest, WhatAJobLeavesToRecoveryIsAdoptedWithoutARestart) {
+  ASSERT_OK(table_.Adopt());
   const auto operation = Begin("debian");
   operation->LeaveToRecovery();
-  EXPECT_TRUE(table_.NeedsRecovery());
+  EXPECT_TRUE(table_.NeedsAdoption());
   EXPECT_EQ(Journalled(operation->id()), Operation::RUNNING);
-  ASSERT_OK(table_.Recover(nothing_to_do));
-  EXPECT_EQ(Journalled(operation->id()), Operation::FAILED);
+  const auto adopted = table_.Adopt();
+  ASSERT_OK(adopted);
+  EXPECT_EQ(adopted->size(), 1u);
+}
+
+TEST_F(OperationTableTest, RateAndTheTimeThatIsLeftFollowFromTheLastSeconds) {
+  testing::FakeClock clock;
+  OperationTable table(*state_, clock);
+  Operation wish;
+  wish.set_bytes_total(1000);
+  const auto operation = table.Begin(wish);
+  ASSERT_OK(operation);
+  (*operation)->SetProgress(0);
+  EXPECT_EQ(table.Get((*operation)->id())->rate_bytes_per_s(), 0u) << "too early to tell";
+  for (int second = 1; second <= 20; ++second) {
+    clock.Advance(absl::Seconds(1));
+    (*operation)->SetProgress(second <= 10 ? second : 10 + 20 * (second - 10));
+  }
+  const auto running = table.Get((*operation)->id());
+  EXPECT_EQ(running->rate_bytes_per_s(), 20u) << "the slow start is over for ten seconds";
+  EXPECT_EQ(running->remaining_s(), (1000u - 210u) / 20u + 1u);
+  ASSERT_OK((*operation)->Finish(v1::Image()));
+  EXPECT_EQ(table.Get((*operation)->id())->rate_bytes_per_s(), 0u);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "base/mutex.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/fake_clock.h"
 #include "tests/support/memory_node.h"
 
 namespace hvagent::service {
@@ -19,13 +20,6 @@ const absl::Status kLibvirtAway =
     Error(absl::StatusCode::kUnavailable, "LIBVIRT_UNAVAILABLE", "libvirtd is not there");
 const absl::Status kCephAway =
     Error(absl::StatusCode::kUnavailable, "CEPH_UNAVAILABLE", "no monitor answers");
-
-class HandClock final : public Clock {
- public:
-  absl::Time Now() const override { return now; }
-  absl::Duration Monotonic() const override { return now - absl::UnixEpoch(); }
-  absl::Time now = absl::FromUnixSeconds(1'700'000'000);
-};
 
 // What the health thread says, for a test that waits for it.
 class Heard {
@@ -58,7 +52,7 @@ class NodeHealthTest : public ::testing::Test {
   }
 
   MemoryNode node_;
-  HandClock clock_;
+  testing::FakeClock clock_;
   absl::Status secrets_;
   NodeHealth health_{node_.hypervisor, node_.block, [this] { return secrets_; }, clock_};
 };
@@ -92,12 +86,12 @@ TEST_F(NodeHealthTest, ANodeWithAWrongSecretSaysSoAndIsReady) {
 
 TEST_F(NodeHealthTest, SinceIsWhenItChangedAndNotWhenItWasLookedAt) {
   const int64_t start = Get("READY").since().seconds();
-  clock_.now += absl::Seconds(10);
+  clock_.Advance(absl::Seconds(10));
   EXPECT_EQ(Get("READY").since().seconds(), start);
   node_.block.SetHealth(kCephAway);
   EXPECT_EQ(Get("READY").since().seconds(), start + 10);
   EXPECT_EQ(Get("LIBVIRT_CONNECTED").since().seconds(), start);
-  clock_.now += absl::Seconds(10);
+  clock_.Advance(absl::Seconds(10));
   EXPECT_EQ(Get("READY").since().seconds(), start + 10);
 }
 
