@@ -198,6 +198,27 @@ absl::Status MemoryHypervisor::RebootDomain(const Uuid& uuid, bool /*force*/) {
   });
 }
 
+absl::Status MemoryHypervisor::ResizeDisk(const Uuid& uuid, const std::string& pool,
+                                          const std::string& image, uint64_t size_bytes) {
+  return faults_->Run([&]() -> absl::Status {
+    MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(const auto domain, Find(uuid));
+    const auto spec = domain_xml::Parse(domain->second.live_xml);
+    if (!domain->second.IsActive() || !spec.ok()) return absl::OkStatus();
+    for (const domain_xml::RbdDisk& disk : spec->disks) {
+      if (disk.pool != pool || disk.image != image) continue;
+      domain->second.told_sizes[image] = size_bytes;
+    }
+    return absl::OkStatus();
+  });
+}
+
+uint64_t MemoryHypervisor::ToldDiskSize(const Uuid& uuid, const std::string& image) {
+  MutexLock lock(mutex_);
+  const auto domain = domains_.find(uuid);
+  return domain == domains_.end() ? 0 : domain->second.told_sizes[image];
+}
+
 absl::Status MemoryHypervisor::DestroyDomain(const Uuid& uuid) {
   return faults_->Run([&]() -> absl::Status {
     MutexLock lock(mutex_);
@@ -262,6 +283,7 @@ void MemoryHypervisor::Stop(Domains::iterator domain, DomainState state) {
   events_.Post(domain->first);
   domain->second.info.state = state;
   domain->second.live_xml.clear();
+  domain->second.told_sizes.clear();
   if (!domain->second.info.persistent) domains_.erase(domain);
 }
 

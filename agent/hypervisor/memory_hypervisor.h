@@ -46,6 +46,8 @@ class MemoryHypervisor final : public Hypervisor {
   absl::Status StartDomain(const Uuid& uuid) override;
   absl::Status ShutdownDomain(const Uuid& uuid) override;
   absl::Status RebootDomain(const Uuid& uuid, bool force) override;
+  absl::Status ResizeDisk(const Uuid& uuid, const std::string& pool, const std::string& image,
+                          uint64_t size_bytes) override;
   absl::Status DestroyDomain(const Uuid& uuid) override;
   absl::Status UndefineDomain(const Uuid& uuid) override;
   void SetListener(DomainListener listener) override;
@@ -57,6 +59,8 @@ class MemoryHypervisor final : public Hypervisor {
   // Somebody else's domain, in any state.
   void AddForeignDomain(DomainInfo info, const std::string& xml);
   void SetIgnoresPowerButton(const Uuid& uuid, bool ignores);
+  // What its running guest was last told of the disk's size; 0: nothing.
+  uint64_t ToldDiskSize(const Uuid& uuid, const std::string& image);
   // The guest's QEMU dies.
   void CrashDomain(const Uuid& uuid);
 
@@ -66,6 +70,7 @@ class MemoryHypervisor final : public Hypervisor {
     std::string xml;       // what is defined
     std::string live_xml;  // what the running guest was started from
     bool ignores_power_button = false;
+    std::map<std::string, uint64_t> told_sizes;  // of the running guest's disks, by image
 
     bool IsActive() const {
       return info.state == DomainState::kRunning || info.state == DomainState::kPaused;
