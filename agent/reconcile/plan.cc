@@ -17,7 +17,15 @@ bool IsActive(const std::optional<DomainInfo>& domain) {
          (domain->state == DomainState::kRunning || domain->state == DomainState::kPaused);
 }
 
-std::vector<Action> PlanDeletion(const ObservedVm& observed) {
+// All that a VM needs before its first start.
+void AddFirstSteps(const state::VmRecord& desired, std::vector<Action>& actions) {
+  constexpr char kNew[] = "the VM has no domain on this node yet";
+  actions.push_back({ActionKind::kPrepareRootDisk, kNew});
+  if (desired.spec.has_cloud_init()) actions.push_back({ActionKind::kPrepareConfigDrive, kNew});
+  actions.push_back({ActionKind::kDefineDomain, kNew});
+}
+
+std::vector<Action> PlanDeletion(const state::VmRecord& desired, const ObservedVm& observed) {
   std::vector<Action> actions;
   if (observed.domain.has_value() && observed.domain_is_ours) {
     if (IsActive(observed.domain)) {
@@ -26,6 +34,9 @@ std::vector<Action> PlanDeletion(const ObservedVm& observed) {
     if (observed.domain->persistent) {
       actions.push_back({ActionKind::kUndefineDomain, "the VM is being deleted"});
     }
+  }
+  if (desired.spec.has_cloud_init()) {
+    actions.push_back({ActionKind::kRemoveConfigDrive, "the VM is being deleted"});
   }
   actions.push_back({ActionKind::kRemoveRootDisk, "the VM is being deleted"});
   actions.push_back({ActionKind::kForgetVm, "nothing of the VM is left"});
@@ -50,11 +61,11 @@ absl::Status CheckNothingForeignInTheWay(const state::VmRecord& desired,
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<Action>> PlanRunning(const ObservedVm& observed) {
+absl::StatusOr<std::vector<Action>> PlanRunning(const state::VmRecord& desired,
+                                                const ObservedVm& observed) {
   std::vector<Action> actions;
   if (!observed.domain.has_value()) {
-    actions.push_back({ActionKind::kPrepareRootDisk, "the VM has no domain on this node yet"});
-    actions.push_back({ActionKind::kDefineDomain, "the VM has no domain on this node yet"});
+    AddFirstSteps(desired, actions);
     actions.push_back({ActionKind::kStartDomain, "the VM shall run"});
     return actions;
   }
@@ -86,8 +97,7 @@ absl::StatusOr<std::vector<Action>> PlanStopped(const state::VmRecord& desired,
                                                 const ObservedVm& observed) {
   std::vector<Action> actions;
   if (!observed.domain.has_value()) {
-    actions.push_back({ActionKind::kPrepareRootDisk, "the VM has no domain on this node yet"});
-    actions.push_back({ActionKind::kDefineDomain, "the VM has no domain on this node yet"});
+    AddFirstSteps(desired, actions);
     return actions;
   }
   if (IsActive(observed.domain)) {
@@ -116,6 +126,8 @@ absl::string_view ActionName(ActionKind kind) {
   switch (kind) {
     case ActionKind::kPrepareRootDisk:
       return "PREPARE_ROOT_DISK";
+    case ActionKind::kPrepareConfigDrive:
+      return "PREPARE_CONFIG_DRIVE";
     case ActionKind::kDefineDomain:
       return "DEFINE_DOMAIN";
     case ActionKind::kStartDomain:
@@ -126,6 +138,8 @@ absl::string_view ActionName(ActionKind kind) {
       return "DESTROY_DOMAIN";
     case ActionKind::kUndefineDomain:
       return "UNDEFINE_DOMAIN";
+    case ActionKind::kRemoveConfigDrive:
+      return "REMOVE_CONFIG_DRIVE";
     case ActionKind::kRemoveRootDisk:
       return "REMOVE_ROOT_DISK";
     case ActionKind::kForgetVm:
@@ -136,12 +150,12 @@ absl::string_view ActionName(ActionKind kind) {
 
 absl::StatusOr<std::vector<Action>> Plan(const state::VmRecord& desired,
                                          const ObservedVm& observed) {
-  if (desired.deleting) return PlanDeletion(observed);
+  if (desired.deleting) return PlanDeletion(desired, observed);
   if (absl::Status status = CheckNothingForeignInTheWay(desired, observed); !status.ok()) {
     return status;
   }
   if (desired.spec.power_state() == v1::STOPPED) return PlanStopped(desired, observed);
-  return PlanRunning(observed);
+  return PlanRunning(desired, observed);
 }
 
 }  // namespace hvagent::reconcile

@@ -28,12 +28,14 @@ struct ObservedVm {
 };
 
 enum class ActionKind {
-  kPrepareRootDisk,  // clone it, or find the clone that was made, and grow it
+  kPrepareRootDisk,     // clone it, or find the clone that was made, and grow it
+  kPrepareConfigDrive,  // write it, or find it written
   kDefineDomain,
   kStartDomain,
   kShutdownDomain,  // asks the guest; done when libvirt says so
   kDestroyDomain,   // cuts its power
   kUndefineDomain,
+  kRemoveConfigDrive,
   kRemoveRootDisk,
   kForgetVm,  // drops the record: the last step of a deletion
 };

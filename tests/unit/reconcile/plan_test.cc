@@ -49,6 +49,18 @@ TEST(PlanTest, AStoppedVmIsMadeButNotStarted) {
               ElementsAre(ActionKind::kPrepareRootDisk, ActionKind::kDefineDomain));
 }
 
+TEST(PlanTest, AVmWithCloudInitGetsItsDriveBeforeItsDomainAndLosesItAfter) {
+  VmRecord vm = Wanted(v1::RUNNING);
+  vm.spec.mutable_cloud_init();
+  EXPECT_THAT(Kinds(Plan(vm, {})),
+              ElementsAre(ActionKind::kPrepareRootDisk, ActionKind::kPrepareConfigDrive,
+                          ActionKind::kDefineDomain, ActionKind::kStartDomain));
+  vm.deleting = true;
+  EXPECT_THAT(Kinds(Plan(vm, Ours(DomainState::kShutOff))),
+              ElementsAre(ActionKind::kUndefineDomain, ActionKind::kRemoveConfigDrive,
+                          ActionKind::kRemoveRootDisk, ActionKind::kForgetVm));
+}
+
 TEST(PlanTest, LeavesARunningGuestAlone) {
   EXPECT_THAT(Kinds(Plan(Wanted(v1::RUNNING), Ours(DomainState::kRunning))), IsEmpty());
 }
