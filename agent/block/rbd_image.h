@@ -43,6 +43,8 @@ class RbdImage {
 
   absl::StatusOr<std::map<std::string, std::string>> Metadata() const;
   absl::Status SetMetadata(const std::string& key, const std::string& value);
+  // One that is not there is no error.
+  absl::Status RemoveMetadata(const std::string& key);
   absl::Status Resize(Bytes size);
   // Takes the exclusive lock, where the image has that feature, and keeps it until it is closed.
   absl::Status Lock();
