@@ -21,6 +21,7 @@
 #include "agent/operations/job_runner.h"
 #include "agent/operations/operation_table.h"
 #include "agent/operations/trash_purge.h"
+#include "agent/operations/vm_snapshot.h"
 #include "agent/operations/volume_catalog.h"
 #include "agent/operations/volume_flatten.h"
 #include "agent/reconcile/desired_vms.h"
@@ -93,6 +94,7 @@ class Server::Impl {
         operations_(*state_, clock_),
         catalog_(*backends_.block, config.ceph().pools().images()),
         volumes_(*backends_.block, config.ceph().pools().volumes()),
+        snapshots_(catalog_, *backends_.hypervisor, config.ceph().pools().vms()),
         jobs_(operations_, clock_, Jobs()),
         board_(clock_),
         keeper_parts_{*backends_.secrets,    *backends_.keys, *backends_.block,
@@ -122,7 +124,7 @@ class Server::Impl {
                         config.ceph().max_clone_depth()),
         operation_service_(pool_, operations_),
         vm_service_({pool_, board_, reconciler_}, vms_, worker_, *backends_.hypervisor, *state_,
-                    requests_, view_) {}
+                    requests_, view_, jobs_, snapshots_) {}
 
   absl::Status Listen(const v1::AgentConfig& config) {
     grpc::EnableDefaultHealthCheckService(true);
@@ -194,9 +196,12 @@ class Server::Impl {
              [this](RunningOperation& operation) {
                return operations::FlattenVolume(volumes_, IsHostIdle, operation);
              }},
-            {v1::Operation::IMAGE_DELETE, [this](RunningOperation& operation) {
+            {v1::Operation::IMAGE_DELETE,
+             [this](RunningOperation& operation) {
                return operations::DeleteFlattenedImage(catalog_, operation);
-             }}};
+             }},
+            {v1::Operation::VM_SNAPSHOT,
+             [this](RunningOperation& operation) { return snapshots_.Run(operation); }}};
   }
 
   // Images only: nothing else is put into the trash.
@@ -220,6 +225,7 @@ class Server::Impl {
   operations::OperationTable operations_;
   operations::ImageCatalog catalog_;
   operations::VolumeCatalog volumes_;
+  operations::VmSnapshot snapshots_;
   operations::JobRunner jobs_;
   reconcile::StatusBoard board_;
   keeper::KeeperParts keeper_parts_;

@@ -93,6 +93,9 @@ struct ImageChange {
   std::optional<Bytes> grow_to;
   // Sets these keys; others stay.
   std::map<std::string, std::string> metadata;
+  // Then takes these away, as what a clone inherited from its parent and what is not true of it.
+  // One that is not there is no error.
+  std::vector<std::string> remove_metadata;
 };
 
 // A monitor's address as clients use it.

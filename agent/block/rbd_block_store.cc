@@ -161,6 +161,9 @@ absl::Status RbdBlockStore::AmendImage(const ImageName& name, const ImageChange&
     for (const auto& [key, value] : change.metadata) {
       RETURN_IF_ERROR(image.SetMetadata(key, value));
     }
+    for (const std::string& key : change.remove_metadata) {
+      RETURN_IF_ERROR(image.RemoveMetadata(key));
+    }
     ASSIGN_OR_RETURN(const Bytes size, image.Size());
     if (change.grow_to > size) RETURN_IF_ERROR(image.Resize(*change.grow_to));
     return std::move(image).Close();

@@ -164,6 +164,11 @@ absl::Status RbdImage::SetMetadata(const std::string& key, const std::string& va
                   "set the metadata of");
 }
 
+absl::Status RbdImage::RemoveMetadata(const std::string& key) {
+  const int result = rbd_metadata_remove(image_.get(), key.c_str());
+  return result == -ENOENT ? absl::OkStatus() : ToStatus(result, "take away metadata of");
+}
+
 absl::Status RbdImage::Resize(Bytes size) {
   return ToStatus(rbd_resize(image_.get(), size.count()), "resize");
 }

@@ -52,6 +52,8 @@ class RbdImage {
 
   absl::StatusOr<std::map<std::string, std::string>> Metadata() const;
   absl::Status SetMetadata(const std::string& key, const std::string& value);
+  // One that is not there is no error.
+  absl::Status RemoveMetadata(const std::string& key);
   absl::Status Resize(Bytes size);
   // Errors: CANCELLED (FLATTEN_STOPPED).
   absl::Status Flatten(const FlattenProgress& progress);

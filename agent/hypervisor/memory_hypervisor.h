@@ -48,6 +48,8 @@ class MemoryHypervisor final : public Hypervisor {
   absl::Status RebootDomain(const Uuid& uuid, bool force) override;
   absl::Status ResizeDisk(const Uuid& uuid, const std::string& pool, const std::string& image,
                           uint64_t size_bytes) override;
+  absl::Status FreezeFilesystems(const Uuid& uuid) override;
+  absl::Status ThawFilesystems(const Uuid& uuid) override;
   absl::Status DestroyDomain(const Uuid& uuid) override;
   absl::Status UndefineDomain(const Uuid& uuid) override;
   void SetListener(DomainListener listener) override;
@@ -61,6 +63,11 @@ class MemoryHypervisor final : public Hypervisor {
   void SetIgnoresPowerButton(const Uuid& uuid, bool ignores);
   // What its running guest was last told of the disk's size; 0: nothing.
   uint64_t ToldDiskSize(const Uuid& uuid, const std::string& image);
+  // Guests have one until it is taken away.
+  void SetHasAgent(const Uuid& uuid, bool has_agent);
+  bool IsFrozen(const Uuid& uuid);
+  // How often the domain was started.
+  int Starts(const Uuid& uuid);
   // The guest's QEMU dies.
   void CrashDomain(const Uuid& uuid);
 
@@ -71,6 +78,9 @@ class MemoryHypervisor final : public Hypervisor {
     std::string live_xml;  // what the running guest was started from
     bool ignores_power_button = false;
     std::map<std::string, uint64_t> told_sizes;  // of the running guest's disks, by image
+    bool has_agent = true;
+    bool frozen = false;
+    int starts = 0;
 
     bool IsActive() const {
       return info.state == DomainState::kRunning || info.state == DomainState::kPaused;
@@ -79,6 +89,7 @@ class MemoryHypervisor final : public Hypervisor {
   using Domains = std::map<Uuid, Domain>;
 
   absl::StatusOr<Domains::iterator> Find(const Uuid& uuid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status SetFrozen(const Uuid& uuid, bool frozen);
   absl::Status Define(absl::string_view xml);
   absl::Status Start(const Uuid& uuid);
   absl::Status CheckDisks(const Domain& domain) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

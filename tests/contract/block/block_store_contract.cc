@@ -383,6 +383,21 @@ TEST_P(BlockStoreContract, AmendLeavesOtherMetadataAlone) {
               UnorderedElementsAre(Pair("a", "1"), Pair("b", "2")));
 }
 
+TEST_P(BlockStoreContract, ACloneInheritsMetadataUntilItIsTakenAway) {
+  const SnapshotName golden = MakeGolden();
+  ASSERT_OK(store().AmendImage(golden.image, {.metadata = {{"a", "1"}, {"b", "1"}}}));
+  const ImageName clone = Disk();
+  ASSERT_OK(store().CloneImage(golden, clone));
+  EXPECT_THAT(store().GetImage(clone)->metadata,
+              UnorderedElementsAre(Pair("a", "1"), Pair("b", "1")));
+  for (int again = 0; again < 2; ++again) {
+    ASSERT_OK(store().AmendImage(clone, {.metadata = {{"b", "2"}}, .remove_metadata = {"a"}}));
+    EXPECT_THAT(store().GetImage(clone)->metadata, ElementsAre(Pair("b", "2")));
+  }
+  EXPECT_THAT(store().GetImage(golden.image)->metadata,
+              UnorderedElementsAre(Pair("a", "1"), Pair("b", "1")));
+}
+
 TEST_P(BlockStoreContract, MetadataOfAnySizeAndNumberIsReadBack) {
   const ImageName image = MakeImage(Golden());
   ImageChange change;
