@@ -23,6 +23,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "agent/block/image_io.h"
 #include "base/bytes.h"
 
 namespace hvagent::block {
@@ -89,21 +90,6 @@ struct ClusterInfo {
   std::string fsid;
   std::vector<Monitor> monitors;  // the live monitor map, in its order
   std::string library_version;    // librbd's, "1.17.0"
-};
-
-// Writes a new image. Not thread-safe. Destroyed before Finish it waits for what is in flight and
-// leaves the image as it is: the caller removes it.
-class ImageWriter {
- public:
-  virtual ~ImageWriter() = default;
-  // Queues a write; waits while too many are in flight. Zeros are the caller's to leave out.
-  // Errors: of this write or an earlier one; the writer is useless after an error. OUT_OF_RANGE
-  // (WRITE_PAST_END).
-  virtual absl::Status Write(uint64_t offset_bytes, std::string data) = 0;
-  // Changes the size once nothing is in flight; shrinking cuts data off.
-  virtual absl::Status Resize(Bytes size) = 0;
-  // Waits until everything written is on the cluster, and closes the image.
-  virtual absl::Status Finish() = 0;
 };
 
 class BlockStore {
