@@ -117,6 +117,9 @@ class BlockStore {
   virtual absl::Status CreateImage(const ImageName& image, Bytes size, Bytes object_size) = 0;
   // Opens an image for writing; one writer at a time is the caller's care.
   virtual absl::StatusOr<std::unique_ptr<ImageWriter>> OpenWriter(const ImageName& image) = 0;
+  // Opens an image for reading: at `snapshot`, or as it is now where that is empty.
+  virtual absl::StatusOr<std::unique_ptr<ImageReader>> OpenReader(const ImageName& image,
+                                                                  const std::string& snapshot) = 0;
   // Reads `length_bytes` at `offset_bytes`; fewer at the image's end.
   virtual absl::StatusOr<std::string> ReadImage(const ImageName& image, uint64_t offset_bytes,
                                                 size_t length_bytes) = 0;
@@ -139,6 +142,8 @@ class BlockStore {
   // (naming the watchers' addresses; a dead client's watch lasts 30 s).
   virtual absl::Status RemoveImage(const ImageName& image) = 0;
 
+  // Makes the snapshot, not protected. One that is there is left as it is.
+  virtual absl::Status CreateSnapshot(const SnapshotName& snapshot) = 0;
   // Makes the snapshot, protected. One that is there is left, and protected if it was not.
   virtual absl::Status CreateProtectedSnapshot(const SnapshotName& snapshot) = 0;
   // The images that were cloned from the snapshot, "pool/name", in any pool; those in the trash say
