@@ -153,18 +153,23 @@ void Cli::NoteTable(const Listing& listing) {
   streams_.err.flush();
 }
 
-absl::Status Cli::Confirm(absl::string_view question) {
-  if (options.yes) return absl::OkStatus();
-  if (!streams_.in_is_terminal || !streams_.err_is_terminal) {
-    return WithExit(absl::FailedPreconditionError("needs --yes, as there is no terminal to ask on"),
-                    ExitCode::kUsage);
-  }
+bool Cli::AskYesNo(absl::string_view question) {
+  if (!can_ask()) return false;
   streams_.err << OneLine(question) << " [y/N] ";
   streams_.err.flush();
   std::string answer;
   std::getline(streams_.in, answer);
   answer = absl::AsciiStrToLower(absl::StripAsciiWhitespace(answer));
-  if (answer == "y" || answer == "yes") return absl::OkStatus();
+  return answer == "y" || answer == "yes";
+}
+
+absl::Status Cli::Confirm(absl::string_view question) {
+  if (options.yes) return absl::OkStatus();
+  if (!can_ask()) {
+    return WithExit(absl::FailedPreconditionError("needs --yes, as there is no terminal to ask on"),
+                    ExitCode::kUsage);
+  }
+  if (AskYesNo(question)) return absl::OkStatus();
   return absl::CancelledError("not confirmed, nothing was done");
 }
 

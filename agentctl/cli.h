@@ -44,7 +44,7 @@ struct GlobalOptions {
   bool dry_run = false;
 };
 
-// Thread-safe after the options are parsed, but for Confirm and Show.
+// Thread-safe after the options are parsed, but for AskYesNo, Confirm and Show.
 class Cli {
  public:
   explicit Cli(const Streams& streams) : streams_(streams) {}
@@ -82,12 +82,16 @@ class Cli {
   // A table about what is going to happen, on a terminal only.
   void NoteTable(const Listing& listing);
 
+  // Whether the user says yes to `question` on the terminal; without one, no. --yes is no answer.
+  bool AskYesNo(absl::string_view question);
+
   // OK when the user agrees to `question` on the terminal, or gave --yes.
   // Errors: CANCELLED; without a terminal FAILED_PRECONDITION, which exits with kUsage.
   absl::Status Confirm(absl::string_view question);
 
  private:
   Style style() const { return {options.format, streams_.out_is_terminal}; }
+  bool can_ask() const { return streams_.in_is_terminal && streams_.err_is_terminal; }
   ExitCode Written(const absl::Status& status);
 
   const Streams streams_;

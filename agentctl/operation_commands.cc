@@ -1,15 +1,13 @@
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "agentctl/command.h"
-#include "agentctl/contact_watch.h"
 #include "agentctl/fan_out.h"
+#include "agentctl/follow.h"
 #include "agentctl/listing.h"
-#include "agentctl/progress.h"
 #include "agentctl/views.h"
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -17,9 +15,6 @@
 
 namespace hvagent::agentctl {
 namespace {
-
-constexpr absl::Duration kPollInterval = absl::Seconds(5);
-constexpr absl::Duration kPatience = absl::Seconds(30);
 
 struct FoundOperation {
   Node* node = nullptr;
@@ -68,54 +63,17 @@ ExitCode GetOperation(Cli& cli, const std::string& id) {
   return ShowOperation(cli, *found);
 }
 
-bool HasEnded(const v1::Operation& operation) {
-  return operation.state() != v1::Operation::RUNNING;
-}
-
-// Follows the operation to its end; `found.operation` is then the last that was heard of it.
-absl::Status Follow(Cli& cli, Interrupts& interrupts, FoundOperation& found) {
-  v1::WatchOperationRequest request;
-  request.set_id(found.operation.id());
-  const CallOptions call{cli.options.timeout.value_or(absl::InfiniteDuration()),
-                         &interrupts.calls(), /*explain=*/true};
-  const absl::Status status = found.node->Call(call, [&](const Node::Channel& channel,
-                                                         grpc::ClientContext& context) {
-    const ContactWatch watch(context, kPollInterval, kPatience, [&] {
-      return found.node->CheckReachable({kPollInterval, nullptr, /*explain=*/false});
-    });
-    Progress progress(cli.streams().err, cli.streams().err_is_terminal, found.operation.target());
-    v1::OperationService::Stub stub(channel);
-    const auto reader = stub.Watch(&context, request);
-    while (reader->Read(&found.operation)) {
-      progress.Update(found.operation.bytes_done(), found.operation.bytes_total());
-    }
-    return reader->Finish();
-  });
-  if (HasEnded(found.operation)) return absl::OkStatus();
-  if (interrupts.interrupted() || absl::IsDeadlineExceeded(status)) {
-    return WithHint(
-        WithExit(interrupts.interrupted() ? absl::CancelledError("stopped watching") : status,
-                 ExitCode::kGoesOnThere),
-        "it goes on there; `agentctl operation cancel` would end it");
-  }
-  return WithExit(status.ok() ? absl::DataLossError("the agent ended the stream before the "
-                                                    "operation ended")
-                              : status,
-                  ExitCode::kInDoubt);
-}
-
 ExitCode WatchOperation(Cli& cli, const std::string& id) {
   const std::string what = absl::StrCat("watch operation ", id);
   auto found = FindOperation(cli, id);
   if (!found.ok()) return cli.Fail({what, "", found.status()});
-  Interrupts interrupts;
-  absl::Status status = Follow(cli, interrupts, *found);
-  if (!status.ok()) return cli.Fail({what, found->node->name(), status});
+  auto ended = FollowOperation(cli, *found->node, std::move(found->operation));
+  if (!ended.ok()) return cli.Fail({what, found->node->name(), ended.status()});
+  found->operation = *std::move(ended);
   const ExitCode shown = ShowOperation(cli, *found);
-  if (found->operation.state() == v1::Operation::SUCCEEDED) return shown;
-  absl::Status error = FromRpc(found->operation.error());
-  if (error.ok()) error = absl::UnknownError("it did not succeed, and the agent does not say why");
-  return cli.Fail({absl::StrCat("operation ", id), found->node->name(), error});
+  const absl::Status outcome = OutcomeOf(found->operation);
+  if (outcome.ok()) return shown;
+  return cli.Fail({absl::StrCat("operation ", id), found->node->name(), outcome});
 }
 
 ExitCode CancelOperation(Cli& cli, const std::string& id) {

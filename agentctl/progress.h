@@ -4,6 +4,7 @@
 #define HVAGENT_AGENTCTL_PROGRESS_H_
 
 #include <cstdint>
+#include <optional>
 #include <ostream>
 #include <string>
 
@@ -13,9 +14,9 @@
 namespace hvagent::agentctl {
 
 // "jammy  [=========>          ]  45%  460.8 MiB of 1 GiB  92.2 MiB/s  6s left"; when `total` is
-// 0, not known: "jammy  460.8 MiB  92.2 MiB/s".
+// 0, not known: "jammy  460.8 MiB  92.2 MiB/s". A rate of 0, not known, is left out.
 std::string ProgressLine(const std::string& label, uint64_t done, uint64_t total,
-                         absl::Duration elapsed);
+                         uint64_t rate_bytes_per_s);
 
 // Not thread-safe.
 class Progress {
@@ -28,8 +29,9 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // Draws at most ten times a second.
-  void Update(uint64_t done, uint64_t total);
+  // Draws at most ten times a second. Without a rate it is the mean since the beginning.
+  void Update(uint64_t done, uint64_t total,
+              std::optional<uint64_t> rate_bytes_per_s = std::nullopt);
 
  private:
   std::ostream& out_;

@@ -164,6 +164,13 @@ class FakeAgent::Operations final : public v1::OperationService::Service {
                      grpc::ServerWriter<v1::Operation>* writer) override {
     return agent_.WatchOperation(context, request, writer);
   }
+  grpc::Status Cancel(grpc::ServerContext*, const v1::CancelOperationRequest* request,
+                      v1::Operation* response) override {
+    agent_.Record("OperationService.Cancel", request->id(), "");
+    response->set_id(request->id());
+    response->set_state(v1::Operation::RUNNING);
+    return grpc::Status::OK;
+  }
 
   FakeAgent& agent_;
 };

@@ -12,16 +12,21 @@ namespace {
 constexpr uint64_t kMiB = 1 << 20;
 
 TEST(ProgressTest, LineShowsShareRateAndWhatIsLeft) {
-  EXPECT_EQ(ProgressLine("jammy", 512 * kMiB, 1024 * kMiB, absl::Seconds(4)),
+  EXPECT_EQ(ProgressLine("jammy", 512 * kMiB, 1024 * kMiB, 128 * kMiB),
             "jammy  [===============>              ]  50%  512 MiB of 1 GiB  128 MiB/s  4s left");
 }
 
 TEST(ProgressTest, UnknownTotalShowsNoBar) {
-  EXPECT_EQ(ProgressLine("jammy", 10 * kMiB, 0, absl::Seconds(1)), "jammy  10 MiB  10 MiB/s");
+  EXPECT_EQ(ProgressLine("jammy", 10 * kMiB, 0, 10 * kMiB), "jammy  10 MiB  10 MiB/s");
+}
+
+TEST(ProgressTest, UnknownRateIsLeftOut) {
+  EXPECT_EQ(ProgressLine("jammy", 512 * kMiB, 1024 * kMiB, 0),
+            "jammy  [===============>              ]  50%  512 MiB of 1 GiB");
 }
 
 TEST(ProgressTest, FullBarHasNothingLeft) {
-  EXPECT_EQ(ProgressLine("x", kMiB, kMiB, absl::Seconds(1)),
+  EXPECT_EQ(ProgressLine("x", kMiB, kMiB, kMiB),
             "x  [==============================] 100%  1 MiB of 1 MiB  1 MiB/s");
 }
 
