@@ -63,9 +63,9 @@ absl::StatusOr<v1::VolumeSnapshot> VolumeCatalog::ToProto(const Uuid& volume,
   result.set_name(snapshot.name);
   result.set_size_bytes(snapshot.size.count());
   result.set_protected_(snapshot.is_protected);
-  ASSIGN_OR_RETURN(const std::vector<std::string> clones,
+  ASSIGN_OR_RETURN(const std::vector<block::Child> clones,
                    block_.ListChildren({NameOf(volume), snapshot.name}));
-  for (const std::string& clone : clones) result.add_clones(clone);
+  for (const block::Child& clone : clones) result.add_clones(clone.ToString());
   return result;
 }
 
@@ -126,7 +126,7 @@ absl::StatusOr<v1::Volume> VolumeCatalog::Resize(const Uuid& id, uint32_t size_g
 absl::Status VolumeCatalog::RemoveCloneSnapshots(const Uuid& id, const block::ImageInfo& info) {
   std::vector<std::string> in_the_way;
   for (const block::SnapshotInfo& snapshot : info.snapshots) {
-    ASSIGN_OR_RETURN(const std::vector<std::string> clones,
+    ASSIGN_OR_RETURN(const std::vector<block::Child> clones,
                      block_.ListChildren({NameOf(id), snapshot.name}));
     if (!clones.empty()) {
       in_the_way.push_back(
