@@ -46,6 +46,7 @@ struct RbdDisk {
   DiscardMode discard = DiscardMode::kDefault;
   std::string target;  // "vda"
   std::string serial;  // empty: none
+  bool read_only = false;
   friend bool operator==(const RbdDisk&, const RbdDisk&) = default;
 };
 

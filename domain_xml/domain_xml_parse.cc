@@ -182,6 +182,7 @@ absl::StatusOr<RbdDisk> ReadDisk(pugi::xml_node node) {
   RETURN_IF_ERROR(Expect(target, "bus", "virtio", "disk/target"));
   disk.target = target.attribute("dev").value();
   disk.serial = node.child("serial").text().get();
+  disk.read_only = !node.child("readonly").empty();
   return disk;
 }
 

@@ -174,6 +174,7 @@ pugi::xml_node AddDisk(pugi::xml_node devices, const RbdDisk& disk) {
   }
 
   Set(AddWith(node, "target", "dev", disk.target), "bus", "virtio");
+  if (disk.read_only) node.append_child("readonly");
   if (!disk.serial.empty()) AddText(node, "serial", disk.serial);
   return node;
 }

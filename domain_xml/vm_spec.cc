@@ -86,6 +86,9 @@ DiscardMode ToDiscardMode(v1::DiscardMode discard) {
   }
 }
 
+// Away from the volumes, whose number may change.
+constexpr size_t kConfigDriveIndex = 25;
+
 // vda, vdb, ... vdz: validation lets no VM have more disks.
 std::string Target(size_t index) { return absl::StrCat("vd", std::string(1, char('a' + index))); }
 
@@ -155,6 +158,12 @@ absl::StatusOr<DomainSpec> ResolveVm(const v1::VmSpec& spec, const Placement& pl
     disk.serial = volume.id();
     domain.disks.push_back(std::move(disk));
   }
+  if (vm.has_cloud_init()) {
+    RbdDisk drive = MakeDisk(placement, placement.vms_pool, ConfigDriveName(domain.uuid));
+    drive.read_only = true;
+    drive.target = Target(kConfigDriveIndex);
+    domain.disks.push_back(std::move(drive));
+  }
   for (const v1::Nic& nic : vm.nics()) {
     domain.nics.push_back({.bridge = nic.bridge(),
                            .mac = nic.mac(),
@@ -164,5 +173,7 @@ absl::StatusOr<DomainSpec> ResolveVm(const v1::VmSpec& spec, const Placement& pl
 }
 
 std::string RootDiskName(const Uuid& vm) { return absl::StrCat(vm.ToString(), "_disk"); }
+
+std::string ConfigDriveName(const Uuid& vm) { return absl::StrCat(RootDiskName(vm), ".config"); }
 
 }  // namespace hvagent::domain_xml

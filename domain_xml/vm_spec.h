@@ -47,12 +47,15 @@ struct Placement {
 };
 
 // The guest that `spec` asks for at that place: the root disk `<vms_pool>/<uuid>_disk` as vda,
-// then the volumes `<volumes_pool>/volume-<id>` as vdb and on, each with its id as serial.
+// then the volumes `<volumes_pool>/volume-<id>` as vdb and on, each with its id as serial, and last
+// the config drive `<vms_pool>/<uuid>_disk.config`, read-only, as vdz.
 // Errors: as ValidateVmSpec.
 absl::StatusOr<DomainSpec> ResolveVm(const v1::VmSpec& spec, const Placement& placement);
 
 // "<uuid>_disk", the name of a VM's root disk in the pool of the VMs.
 std::string RootDiskName(const Uuid& vm);
+// "<uuid>_disk.config", as nova names it.
+std::string ConfigDriveName(const Uuid& vm);
 
 }  // namespace hvagent::domain_xml
 

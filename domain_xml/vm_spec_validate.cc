@@ -22,7 +22,8 @@ constexpr uint64_t kMaxVcpus = 1024;
 constexpr uint64_t kMinMemoryMib = 16;
 constexpr uint64_t kMaxMemoryMib = uint64_t{64} << 20;  // 64 TiB
 constexpr uint64_t kMaxDiskGib = 65536;
-constexpr int kMaxVolumes = 25;  // vdb to vdz
+constexpr int kMaxVolumes = 24;  // vdb to vdy; vdz is the config drive
+constexpr size_t kMaxCloudInitBytes = 1 << 20;
 constexpr int kMaxNics = 16;
 constexpr size_t kMaxNodeName = 253;   // a DNS name
 constexpr size_t kMaxBridgeName = 15;  // IFNAMSIZ without its NUL
@@ -110,6 +111,14 @@ absl::Status CheckVolumes(const v1::VmSpec& spec) {
   return absl::OkStatus();
 }
 
+absl::Status CheckCloudInit(const v1::CloudInit& files) {
+  const size_t bytes =
+      files.user_data().size() + files.meta_data().size() + files.network_config().size();
+  if (bytes <= kMaxCloudInitBytes) return absl::OkStatus();
+  return InvalidField("cloud_init", absl::StrCat("its files have ", bytes,
+                                                 " bytes together; at most 1 MiB is allowed"));
+}
+
 absl::Status CheckNic(const v1::Nic& nic) {
   RETURN_IF_ERROR(CheckSystemName("bridge", nic.bridge(), kMaxBridgeName));
   RETURN_IF_ERROR(CheckMac(nic.mac()));
@@ -151,6 +160,7 @@ absl::Status ValidateVmSpec(const v1::VmSpec& spec) {
   if (!spec.has_root_disk()) return InvalidField("root_disk", "must be given");
   RETURN_IF_ERROR(PrefixField(CheckRootDisk(spec.root_disk()), "root_disk"));
   RETURN_IF_ERROR(CheckVolumes(spec));
+  RETURN_IF_ERROR(CheckCloudInit(spec.cloud_init()));
   return CheckNics(spec);
 }
 

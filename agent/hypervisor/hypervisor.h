@@ -99,6 +99,16 @@ class Hypervisor {
   // Errors: FAILED_PRECONDITION (DOMAIN_NOT_RUNNING).
   virtual absl::Status RebootDomain(const Uuid& uuid, bool force) = 0;
 
+  // Asks the guest's agent to bring its file systems to rest: all that was written is on the disks,
+  // and what is written next waits for ThawFilesystems. Ends within seconds.
+  // Errors: FAILED_PRECONDITION (DOMAIN_NOT_RUNNING; GUEST_AGENT_UNRESPONSIVE: there is no agent,
+  // or none that answers), after which, too, the guest may be frozen.
+  virtual absl::Status FreezeFilesystems(const Uuid& uuid) = 0;
+
+  // Lets the guest write again; one that is not frozen is left alone. Ends within seconds.
+  // Idempotent. Errors: as FreezeFilesystems.
+  virtual absl::Status ThawFilesystems(const Uuid& uuid) = 0;
+
   // Cuts the power of a running guest; a domain that does not run is left alone. Idempotent.
   virtual absl::Status DestroyDomain(const Uuid& uuid) = 0;
 

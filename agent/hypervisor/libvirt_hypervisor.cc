@@ -225,6 +225,35 @@ absl::Status Reboot(virConnectPtr connection, const Uuid& uuid, bool force) {
   return result == 0 ? absl::OkStatus() : LibvirtError(what);
 }
 
+// libvirt waits for an agent that hangs for ever unless told otherwise.
+constexpr int kAgentTimeoutSeconds = 5;
+
+// There is no agent, or none that answers, or one that could not do it.
+bool IsAboutTheAgent(int code) {
+  return code == VIR_ERR_AGENT_UNRESPONSIVE || code == VIR_ERR_AGENT_UNSYNCED ||
+         code == VIR_ERR_ARGUMENT_UNSUPPORTED;
+}
+
+// virDomainFSFreeze or virDomainFSThaw, of all the guest's file systems.
+absl::Status AskAgent(virConnectPtr connection, const Uuid& uuid, absl::string_view verb,
+                      int (*ask)(virDomainPtr, const char**, unsigned int, unsigned int)) {
+  const std::string cannot = absl::StrCat("cannot ", verb, " the file systems of domain");
+  ASSIGN_OR_RETURN(const VirDomain domain, Find(connection, uuid, cannot));
+  const std::string what = absl::StrCat(cannot, " ", virDomainGetName(domain.get()));
+  ASSIGN_OR_RETURN(const bool active, IsActive(domain.get(), what));
+  if (!active) {
+    return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING",
+                 absl::StrCat(what, ": it does not run"));
+  }
+  // A driver that knows no such time has none to wait.
+  (void)virDomainAgentSetResponseTimeout(domain.get(), kAgentTimeoutSeconds, 0);
+  if (ask(domain.get(), nullptr, 0, 0) >= 0) return absl::OkStatus();
+  const absl::Status error = LibvirtError(what);
+  const auto code = RawCode(error, "libvirt");
+  if (!code.has_value() || !IsAboutTheAgent(*code)) return error;
+  return Error(absl::StatusCode::kFailedPrecondition, "GUEST_AGENT_UNRESPONSIVE", error.message());
+}
+
 absl::Status Destroy(virConnectPtr connection, const Uuid& uuid) {
   ASSIGN_OR_RETURN(const VirDomain domain, Find(connection, uuid, "cannot stop domain"));
   ASSIGN_OR_RETURN(const bool active, IsActive(domain.get(), "cannot stop the domain"));
@@ -328,6 +357,20 @@ absl::Status LibvirtHypervisor::RebootDomain(const Uuid& uuid, bool force) {
   return connection_->Call(
       absl::StrCat("cannot reboot domain ", uuid.ToString()),
       [uuid, force](virConnectPtr connection) { return Reboot(connection, uuid, force); });
+}
+
+absl::Status LibvirtHypervisor::FreezeFilesystems(const Uuid& uuid) {
+  return connection_->Call(absl::StrCat("cannot freeze the file systems of ", uuid.ToString()),
+                           [uuid](virConnectPtr connection) {
+                             return AskAgent(connection, uuid, "freeze", virDomainFSFreeze);
+                           });
+}
+
+absl::Status LibvirtHypervisor::ThawFilesystems(const Uuid& uuid) {
+  return connection_->Call(absl::StrCat("cannot thaw the file systems of ", uuid.ToString()),
+                           [uuid](virConnectPtr connection) {
+                             return AskAgent(connection, uuid, "thaw", virDomainFSThaw);
+                           });
 }
 
 absl::Status LibvirtHypervisor::DestroyDomain(const Uuid& uuid) {

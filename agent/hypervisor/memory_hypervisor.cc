@@ -154,6 +154,7 @@ absl::Status MemoryHypervisor::Start(const Uuid& uuid) {
     return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_START_FAILED",
                  absl::StrCat("cannot start domain ", domain.info.name, ": ", status.message()));
   }
+  ++domain.starts;
   domain.live_xml = domain.xml;
   domain.info.state = DomainState::kRunning;
   events_.Post(uuid);
@@ -194,6 +195,29 @@ absl::Status MemoryHypervisor::RebootDomain(const Uuid& uuid, bool /*force*/) {
                                 ": it does not run; start it"));
     }
     events_.Post(uuid);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status MemoryHypervisor::FreezeFilesystems(const Uuid& uuid) { return SetFrozen(uuid, true); }
+absl::Status MemoryHypervisor::ThawFilesystems(const Uuid& uuid) { return SetFrozen(uuid, false); }
+
+absl::Status MemoryHypervisor::SetFrozen(const Uuid& uuid, bool frozen) {
+  return faults_->Run([&]() -> absl::Status {
+    MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(const auto found, Find(uuid));
+    Domain& domain = found->second;
+    const std::string what = absl::StrCat("cannot ", frozen ? "freeze" : "thaw",
+                                          " the file systems of domain ", domain.info.name);
+    if (!domain.IsActive()) {
+      return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING",
+                   absl::StrCat(what, ": it does not run"));
+    }
+    if (!domain.has_agent) {
+      return Error(absl::StatusCode::kFailedPrecondition, "GUEST_AGENT_UNRESPONSIVE",
+                   absl::StrCat(what, ": its agent does not answer"));
+    }
+    domain.frozen = frozen;
     return absl::OkStatus();
   });
 }
@@ -244,6 +268,23 @@ void MemoryHypervisor::SetIgnoresPowerButton(const Uuid& uuid, bool ignores) {
   if (const auto domain = domains_.find(uuid); domain != domains_.end()) {
     domain->second.ignores_power_button = ignores;
   }
+}
+
+void MemoryHypervisor::SetHasAgent(const Uuid& uuid, bool has_agent) {
+  MutexLock lock(mutex_);
+  if (auto it = domains_.find(uuid); it != domains_.end()) it->second.has_agent = has_agent;
+}
+
+bool MemoryHypervisor::IsFrozen(const Uuid& uuid) {
+  MutexLock lock(mutex_);
+  const auto it = domains_.find(uuid);
+  return it != domains_.end() && it->second.frozen;
+}
+
+int MemoryHypervisor::Starts(const Uuid& uuid) {
+  MutexLock lock(mutex_);
+  const auto it = domains_.find(uuid);
+  return it == domains_.end() ? 0 : it->second.starts;
 }
 
 void MemoryHypervisor::CrashDomain(const Uuid& uuid) {

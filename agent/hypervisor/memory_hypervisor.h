@@ -46,6 +46,8 @@ class MemoryHypervisor final : public Hypervisor {
   absl::Status StartDomain(const Uuid& uuid) override;
   absl::Status ShutdownDomain(const Uuid& uuid) override;
   absl::Status RebootDomain(const Uuid& uuid, bool force) override;
+  absl::Status FreezeFilesystems(const Uuid& uuid) override;
+  absl::Status ThawFilesystems(const Uuid& uuid) override;
   absl::Status DestroyDomain(const Uuid& uuid) override;
   absl::Status UndefineDomain(const Uuid& uuid) override;
   void SetListener(DomainListener listener) override;
@@ -57,6 +59,11 @@ class MemoryHypervisor final : public Hypervisor {
   // Somebody else's domain, in any state.
   void AddForeignDomain(DomainInfo info, const std::string& xml);
   void SetIgnoresPowerButton(const Uuid& uuid, bool ignores);
+  // Guests have one until it is taken away.
+  void SetHasAgent(const Uuid& uuid, bool has_agent);
+  bool IsFrozen(const Uuid& uuid);
+  // How often the domain was started.
+  int Starts(const Uuid& uuid);
   // The guest's QEMU dies.
   void CrashDomain(const Uuid& uuid);
 
@@ -66,6 +73,9 @@ class MemoryHypervisor final : public Hypervisor {
     std::string xml;       // what is defined
     std::string live_xml;  // what the running guest was started from
     bool ignores_power_button = false;
+    bool has_agent = true;
+    bool frozen = false;
+    int starts = 0;
 
     bool IsActive() const {
       return info.state == DomainState::kRunning || info.state == DomainState::kPaused;
@@ -74,6 +84,7 @@ class MemoryHypervisor final : public Hypervisor {
   using Domains = std::map<Uuid, Domain>;
 
   absl::StatusOr<Domains::iterator> Find(const Uuid& uuid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status SetFrozen(const Uuid& uuid, bool frozen);
   absl::Status Define(absl::string_view xml);
   absl::Status Start(const Uuid& uuid);
   absl::Status CheckDisks(const Domain& domain) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -91,6 +91,8 @@ absl::StatusOr<std::vector<DomainUse>> DomainSecrets::List(
     if (use->defined_with.empty() && use->runs_with.empty() && use->runs_as.empty()) continue;
     uses.push_back(*std::move(use));
   }
+  std::sort(uses.begin(), uses.end(),
+            [](const DomainUse& a, const DomainUse& b) { return a.name < b.name; });
   return uses;
 }
 

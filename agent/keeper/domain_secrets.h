@@ -26,8 +26,8 @@ class DomainSecrets {
   // `hypervisor` outlives this object.
   explicit DomainSecrets(hypervisor::Hypervisor& hypervisor) : hypervisor_(hypervisor) {}
 
-  // Every domain, ours and foreign, that names a ceph secret. A secret named by its usage counts
-  // as the one of `present` that has it. A domain that goes away meanwhile is left out.
+  // Every domain, ours and foreign, that names a ceph secret, by name. A secret named by its usage
+  // counts as the one of `present` that has it. A domain that goes away meanwhile is left out.
   absl::StatusOr<std::vector<secrets::DomainUse>> List(
       const std::vector<secrets::SecretRecord>& present);
 

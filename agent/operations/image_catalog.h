@@ -21,7 +21,7 @@ namespace hvagent::operations {
 inline constexpr char kGoldenSnapshot[] = "snap";
 // The metadata key of the imported stream's digest.
 inline constexpr char kDigestKey[] = "hvagent.sha256";
-// The metadata key of the operation that imported it.
+// The metadata key of the operation that made it.
 inline constexpr char kOperationKey[] = "hvagent.operation";
 // Before a staged image's operation id; such images are not listed.
 inline constexpr char kStagedPrefix[] = "hvagent-import-";
@@ -45,6 +45,9 @@ class ImageCatalog {
   // The image of this id, if that operation made it.
   absl::StatusOr<std::optional<v1::Image>> FindMadeBy(absl::string_view operation_id,
                                                       absl::string_view id);
+
+  // Removes what an operation staged; nothing there is no error.
+  absl::Status RemoveStaged(absl::string_view operation_id);
 
   // At most `limit` images whose id sorts after `after`, by id.
   absl::StatusOr<std::vector<v1::Image>> List(absl::string_view after, size_t limit);

@@ -62,13 +62,6 @@ absl::Status TruncatedStream(absl::string_view id, absl::string_view how) {
                absl::StrCat("image ", id, ": the stream ", how));
 }
 
-// Idempotent.
-absl::Status RemoveStaged(block::BlockStore& block, const block::ImageName& staged) {
-  absl::Status status = block.RemoveSnapshot({staged, kGoldenSnapshot});
-  if (status.ok()) status = block.RemoveImage(staged);
-  return absl::IsNotFound(status) ? absl::OkStatus() : status;
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ImageImport>> ImageImport::Begin(
@@ -210,7 +203,7 @@ absl::StatusOr<v1::Image> ImageImport::Complete() {
     // Another import of this id was faster; the same content makes it a success of both.
     ASSIGN_OR_RETURN(v1::Image existing, catalog_.Get(header_.id()));
     if (existing.sha256() != digest || !existing.ready()) return ExistsWithOtherContent(existing);
-    RETURN_IF_ERROR(RemoveStaged(block, staged_));
+    RETURN_IF_ERROR(catalog_.RemoveStaged(operation_->id()));
     return existing;
   }
   RETURN_IF_ERROR(renamed);
@@ -247,7 +240,7 @@ absl::StatusOr<v1::Image> ImageImport::Undo(const absl::Status& reason) {
 absl::StatusOr<std::optional<v1::Image>> ImageImport::Settle(ImageCatalog& catalog,
                                                              const std::string& operation_id,
                                                              const std::string& image_id) {
-  RETURN_IF_ERROR(RemoveStaged(catalog.block(), catalog.StagedNameOf(operation_id)));
+  RETURN_IF_ERROR(catalog.RemoveStaged(operation_id));
   return catalog.FindMadeBy(operation_id, image_id);
 }
 

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
+#include "base/status_macros.h"
 
 namespace hvagent::reconcile {
 namespace {
@@ -17,7 +18,15 @@ bool IsActive(const std::optional<DomainInfo>& domain) {
          (domain->state == DomainState::kRunning || domain->state == DomainState::kPaused);
 }
 
-std::vector<Action> PlanDeletion(const ObservedVm& observed) {
+// All that a VM needs before its first start.
+void AddFirstSteps(const state::VmRecord& desired, std::vector<Action>& actions) {
+  constexpr char kNew[] = "the VM has no domain on this node yet";
+  actions.push_back({ActionKind::kPrepareRootDisk, kNew});
+  if (desired.spec.has_cloud_init()) actions.push_back({ActionKind::kPrepareConfigDrive, kNew});
+  actions.push_back({ActionKind::kDefineDomain, kNew});
+}
+
+std::vector<Action> PlanDeletion(const state::VmRecord& desired, const ObservedVm& observed) {
   std::vector<Action> actions;
   if (observed.domain.has_value() && observed.domain_is_ours) {
     if (IsActive(observed.domain)) {
@@ -26,6 +35,9 @@ std::vector<Action> PlanDeletion(const ObservedVm& observed) {
     if (observed.domain->persistent) {
       actions.push_back({ActionKind::kUndefineDomain, "the VM is being deleted"});
     }
+  }
+  if (desired.spec.has_cloud_init()) {
+    actions.push_back({ActionKind::kRemoveConfigDrive, "the VM is being deleted"});
   }
   actions.push_back({ActionKind::kRemoveRootDisk, "the VM is being deleted"});
   actions.push_back({ActionKind::kForgetVm, "nothing of the VM is left"});
@@ -50,14 +62,55 @@ absl::Status CheckNothingForeignInTheWay(const state::VmRecord& desired,
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<Action>> PlanRunning(const ObservedVm& observed) {
+absl::Status Paused(absl::string_view what_to_do) {
+  return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_PAUSED",
+               absl::StrCat("the guest is paused", what_to_do));
+}
+
+// Adds what stops an active guest. Errors: FAILED_PRECONDITION (DOMAIN_PAUSED).
+absl::Status AddStop(const state::VmRecord& desired, const ObservedVm& observed,
+                     absl::string_view why, std::vector<Action>& actions) {
+  if (desired.force_stop) {
+    actions.push_back({ActionKind::kDestroyDomain, absl::StrCat(why, ", by force")});
+    return absl::OkStatus();
+  }
+  if (observed.domain->state == DomainState::kPaused) {
+    return Paused(" and cannot shut down: resume it, or stop it by force");
+  }
+  actions.push_back({ActionKind::kShutdownDomain, std::string(why)});
+  return absl::OkStatus();
+}
+
+void AddStart(const ObservedVm& observed, std::vector<Action>& actions) {
+  // Defined anew before each start, so that its monitors are those of today.
+  actions.push_back({ActionKind::kDefineDomain, observed.definition_is_stale
+                                                    ? kSecretChanged
+                                                    : "monitors are refreshed before each start"});
+  actions.push_back({ActionKind::kStartDomain, "the VM shall run"});
+}
+
+absl::StatusOr<std::vector<Action>> PlanRestart(const state::VmRecord& desired,
+                                                const ObservedVm& observed) {
+  std::vector<Action> actions;
+  if (IsActive(observed.domain)) {
+    RETURN_IF_ERROR(AddStop(desired, observed, "the VM shall be restarted", actions));
+    // The guest is asked, and takes its time: the rest comes when it is down.
+    if (!desired.force_stop) return actions;
+  }
+  actions.push_back({ActionKind::kEndRestart, "the guest does not run any more"});
+  AddStart(observed, actions);
+  return actions;
+}
+
+absl::StatusOr<std::vector<Action>> PlanRunning(const state::VmRecord& desired,
+                                                const ObservedVm& observed) {
   std::vector<Action> actions;
   if (!observed.domain.has_value()) {
-    actions.push_back({ActionKind::kPrepareRootDisk, "the VM has no domain on this node yet"});
-    actions.push_back({ActionKind::kDefineDomain, "the VM has no domain on this node yet"});
+    AddFirstSteps(desired, actions);
     actions.push_back({ActionKind::kStartDomain, "the VM shall run"});
     return actions;
   }
+  if (desired.restart) return PlanRestart(desired, observed);
   switch (observed.domain->state) {
     case DomainState::kRunning:
       if (!observed.domain->persistent) {
@@ -65,18 +118,11 @@ absl::StatusOr<std::vector<Action>> PlanRunning(const ObservedVm& observed) {
       }
       return actions;
     case DomainState::kPaused:
-      return Error(
-          absl::StatusCode::kFailedPrecondition, "DOMAIN_PAUSED",
-          "the guest is paused, by hand or because its storage failed: see `virsh domstate "
-          "--reason`, then resume it");
+      return Paused(
+          ", by hand or because its storage failed: see `virsh domstate --reason`, then resume it");
     case DomainState::kShutOff:
     case DomainState::kCrashed:
-      // Defined anew before each start, so that its monitors are those of today.
-      actions.push_back(
-          {ActionKind::kDefineDomain, observed.definition_is_stale
-                                          ? kSecretChanged
-                                          : "monitors are refreshed before each start"});
-      actions.push_back({ActionKind::kStartDomain, "the VM shall run"});
+      AddStart(observed, actions);
       return actions;
   }
   return absl::InternalError("unknown domain state");
@@ -86,19 +132,11 @@ absl::StatusOr<std::vector<Action>> PlanStopped(const state::VmRecord& desired,
                                                 const ObservedVm& observed) {
   std::vector<Action> actions;
   if (!observed.domain.has_value()) {
-    actions.push_back({ActionKind::kPrepareRootDisk, "the VM has no domain on this node yet"});
-    actions.push_back({ActionKind::kDefineDomain, "the VM has no domain on this node yet"});
+    AddFirstSteps(desired, actions);
     return actions;
   }
   if (IsActive(observed.domain)) {
-    if (desired.force_stop) {
-      actions.push_back({ActionKind::kDestroyDomain, "the VM shall be stopped, by force"});
-    } else if (observed.domain->state == DomainState::kPaused) {
-      return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_PAUSED",
-                   "the guest is paused and cannot shut down: resume it, or stop it by force");
-    } else {
-      actions.push_back({ActionKind::kShutdownDomain, "the VM shall be stopped"});
-    }
+    RETURN_IF_ERROR(AddStop(desired, observed, "the VM shall be stopped", actions));
   }
   if (!observed.domain->persistent) {
     actions.insert(actions.begin(),
@@ -116,6 +154,8 @@ absl::string_view ActionName(ActionKind kind) {
   switch (kind) {
     case ActionKind::kPrepareRootDisk:
       return "PREPARE_ROOT_DISK";
+    case ActionKind::kPrepareConfigDrive:
+      return "PREPARE_CONFIG_DRIVE";
     case ActionKind::kDefineDomain:
       return "DEFINE_DOMAIN";
     case ActionKind::kStartDomain:
@@ -124,8 +164,12 @@ absl::string_view ActionName(ActionKind kind) {
       return "SHUTDOWN_DOMAIN";
     case ActionKind::kDestroyDomain:
       return "DESTROY_DOMAIN";
+    case ActionKind::kEndRestart:
+      return "END_RESTART";
     case ActionKind::kUndefineDomain:
       return "UNDEFINE_DOMAIN";
+    case ActionKind::kRemoveConfigDrive:
+      return "REMOVE_CONFIG_DRIVE";
     case ActionKind::kRemoveRootDisk:
       return "REMOVE_ROOT_DISK";
     case ActionKind::kForgetVm:
@@ -136,12 +180,12 @@ absl::string_view ActionName(ActionKind kind) {
 
 absl::StatusOr<std::vector<Action>> Plan(const state::VmRecord& desired,
                                          const ObservedVm& observed) {
-  if (desired.deleting) return PlanDeletion(observed);
+  if (desired.deleting) return PlanDeletion(desired, observed);
   if (absl::Status status = CheckNothingForeignInTheWay(desired, observed); !status.ok()) {
     return status;
   }
   if (desired.spec.power_state() == v1::STOPPED) return PlanStopped(desired, observed);
-  return PlanRunning(observed);
+  return PlanRunning(desired, observed);
 }
 
 }  // namespace hvagent::reconcile

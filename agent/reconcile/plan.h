@@ -28,12 +28,15 @@ struct ObservedVm {
 };
 
 enum class ActionKind {
-  kPrepareRootDisk,  // clone it, or find the clone that was made, and grow it
+  kPrepareRootDisk,     // clone it, or find the clone that was made, and grow it
+  kPrepareConfigDrive,  // write it, or find it written
   kDefineDomain,
   kStartDomain,
   kShutdownDomain,  // asks the guest; done when libvirt says so
   kDestroyDomain,   // cuts its power
+  kEndRestart,      // what was to be restarted does not run: from here on it is only to be started
   kUndefineDomain,
+  kRemoveConfigDrive,
   kRemoveRootDisk,
   kForgetVm,  // drops the record: the last step of a deletion
 };

@@ -1,31 +1,18 @@
 #include "agent/reconcile/vm_worker.h"
 
 #include <algorithm>
-#include <future>
 #include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "agent/reconcile/guest_secret.h"
 #include "agent/reconcile/monitors.h"
-#include "base/bytes.h"
-#include "base/error.h"
 #include "base/status_macros.h"
 #include "domain_xml/domain_xml.h"
 #include "domain_xml/secret_use.h"
 #include "domain_xml/vm_spec.h"
-#include "glog/logging.h"
 
 namespace hvagent::reconcile {
 namespace {
-
-using block::ImageInfo;
-using block::SnapshotInfo;
-
-constexpr char kGoldenSnapshot[] = "snap";
-// How far the cluster's clock may be behind ours when a clone without a mark is taken for one that
-// was made here just before a crash.
-constexpr absl::Duration kClockTolerance = absl::Seconds(5);
 
 // nullopt when there is no such domain.
 template <typename T>
@@ -56,15 +43,11 @@ bool DoesNotRun(const hypervisor::DomainInfo& domain) {
 
 VmWorker::VmWorker(VmWorkerOptions options, hypervisor::Hypervisor& hypervisor,
                    block::BlockStore& block, state::StateStore& state)
-    : options_(std::move(options)), hypervisor_(hypervisor), block_(block), state_(state) {}
-
-block::ImageName VmWorker::RootDisk(const Uuid& uuid) const {
-  return {options_.vms_pool, "", domain_xml::RootDiskName(uuid)};
-}
-
-block::SnapshotName VmWorker::GoldenSnapshot(const v1::VmSpec& spec) const {
-  return {{options_.images_pool, "", spec.root_disk().image()}, kGoldenSnapshot};
-}
+    : options_(std::move(options)),
+      hypervisor_(hypervisor),
+      block_(block),
+      state_(state),
+      disks_(block, options_.images_pool, options_.vms_pool) {}
 
 absl::StatusOr<ObservedVm> VmWorker::Observe(const state::VmRecord& vm) {
   ObservedVm observed;
@@ -101,14 +84,16 @@ bool VmWorker::IsStale(absl::string_view xml, const domain_xml::DomainMark& mark
 absl::StatusOr<bool> VmWorker::NothingExists(const state::VmRecord& vm) {
   ASSIGN_OR_RETURN(const ObservedVm observed, Observe(vm));
   if (observed.domain.has_value() && observed.domain_is_ours) return false;
-  ASSIGN_OR_RETURN(const auto disk, Optional(block_.GetImage(RootDisk(vm.uuid))));
-  return !disk.has_value() || !IsOurs(vm, *disk);
+  ASSIGN_OR_RETURN(const bool has_root_disk, disks_.HasRootDisk(vm));
+  return !has_root_disk;
 }
 
 absl::Status VmWorker::Run(const state::VmRecord& vm, const Action& action) {
   switch (action.kind) {
     case ActionKind::kPrepareRootDisk:
-      return PrepareRootDisk(vm);
+      return disks_.PrepareRootDisk(vm);
+    case ActionKind::kPrepareConfigDrive:
+      return disks_.PrepareConfigDrive(vm);
     case ActionKind::kDefineDomain:
       return DefineDomain(vm);
     case ActionKind::kStartDomain:
@@ -117,73 +102,20 @@ absl::Status VmWorker::Run(const state::VmRecord& vm, const Action& action) {
       return hypervisor_.ShutdownDomain(vm.uuid);
     case ActionKind::kDestroyDomain:
       return hypervisor_.DestroyDomain(vm.uuid);
+    case ActionKind::kEndRestart:
+      return state_.EndRestart(vm.uuid, vm.generation);
     case ActionKind::kUndefineDomain: {
       const absl::Status status = hypervisor_.UndefineDomain(vm.uuid);
       return absl::IsNotFound(status) ? absl::OkStatus() : status;
     }
+    case ActionKind::kRemoveConfigDrive:
+      return disks_.RemoveConfigDrive(vm);
     case ActionKind::kRemoveRootDisk:
-      return RemoveRootDisk(vm);
+      return disks_.RemoveRootDisk(vm);
     case ActionKind::kForgetVm:
       return state_.RemoveVm(vm.uuid);
   }
   return absl::InternalError("unknown action");
-}
-
-absl::Status VmWorker::CheckImage(const v1::VmSpec& spec) {
-  const block::SnapshotName golden = GoldenSnapshot(spec);
-  const absl::StatusOr<SnapshotInfo> snapshot = block_.GetSnapshot(golden);
-  if (!snapshot.ok()) {
-    if (!absl::IsNotFound(snapshot.status())) return snapshot.status();
-    return Annotate(snapshot.status(), "root_disk.image");
-  }
-  if (!snapshot->is_protected) {
-    return Error(absl::StatusCode::kFailedPrecondition, "SNAPSHOT_NOT_PROTECTED",
-                 absl::StrCat("root_disk.image: snapshot ", golden.ToString(),
-                              " is not protected: run `rbd snap protect ", golden.ToString(), "`"));
-  }
-  if (GiB(spec.root_disk().size_gib()) < snapshot->size) {
-    return InvalidField(
-        "root_disk.size_gib",
-        absl::StrCat(spec.root_disk().size_gib(), " GiB is smaller than image ",
-                     spec.root_disk().image(), " of ", snapshot->size.count(), " bytes"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status VmWorker::PrepareRootDisk(const state::VmRecord& vm) {
-  const block::SnapshotName golden = GoldenSnapshot(vm.spec);
-  const block::ImageName disk = RootDisk(vm.uuid);
-  // The check costs a dozen round trips that the boot need not wait for: it goes on beside the
-  // clone, and a clone that should not have been made goes away again.
-  std::future<absl::Status> check = std::async([&] { return CheckImage(vm.spec); });
-  const absl::Status cloned = block_.CloneImage(golden, disk);
-  if (absl::Status unfit = check.get(); !unfit.ok()) {
-    const absl::Status removed = cloned.ok() ? block_.RemoveImage(disk) : absl::OkStatus();
-    LOG_IF(WARNING, !removed.ok())
-        << "cannot remove the clone " << disk.ToString() << " of an unfit image: " << removed;
-    return unfit;
-  }
-  if (absl::IsAlreadyExists(cloned)) {
-    ASSIGN_OR_RETURN(const ImageInfo info, block_.GetImage(disk));
-    if (!IsOurs(vm, info)) {
-      return Error(absl::StatusCode::kAlreadyExists, "ROOT_DISK_NOT_OURS",
-                   absl::StrCat("image ", disk.ToString(),
-                                " exists and was not made for this VM; it is left alone: choose "
-                                "another UUID, or remove the image"));
-    }
-  } else if (!cloned.ok()) {
-    return cloned;
-  }
-  return block_.AmendImage(disk, {.grow_to = GiB(vm.spec.root_disk().size_gib()),
-                                  .metadata = {{kOwnerKey, vm.uuid.ToString()}}});
-}
-
-bool VmWorker::IsOurs(const state::VmRecord& vm, const ImageInfo& disk) const {
-  const auto owner = disk.metadata.find(kOwnerKey);
-  if (owner != disk.metadata.end()) return owner->second == vm.uuid.ToString();
-  // A crash between clone and mark leaves a bare clone of our image, younger than the VM's record.
-  return disk.parent == GoldenSnapshot(vm.spec) && disk.snapshots.empty() &&
-         disk.create_time >= vm.create_time - kClockTolerance;
 }
 
 absl::StatusOr<domain_xml::DomainSpec> VmWorker::Resolve(const v1::VmSpec& spec,
@@ -216,22 +148,6 @@ absl::Status VmWorker::StartDomain(const state::VmRecord& vm) {
     RETURN_IF_ERROR(options_.before_start(secret.entity));
   }
   return hypervisor_.StartDomain(vm.uuid);
-}
-
-absl::Status VmWorker::RemoveRootDisk(const state::VmRecord& vm) {
-  const block::ImageName disk = RootDisk(vm.uuid);
-  const absl::StatusOr<ImageInfo> info = block_.GetImage(disk);
-  if (absl::IsNotFound(info.status())) return absl::OkStatus();
-  if (!info.ok()) return info.status();
-  // A disk that is somebody else's stays, and does not keep our record from going.
-  if (!IsOurs(vm, *info)) return absl::OkStatus();
-  const absl::Status removed = block_.RemoveImage(disk);
-  if (absl::IsNotFound(removed)) return absl::OkStatus();
-  if (ErrorReason(removed) == "IMAGE_IN_USE") {
-    // The guest was stopped just now; a watch that it left behind lasts 30 s.
-    return Error(absl::StatusCode::kUnavailable, "IMAGE_IN_USE", removed.message());
-  }
-  return removed;
 }
 
 }  // namespace hvagent::reconcile

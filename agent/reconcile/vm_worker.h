@@ -14,14 +14,11 @@
 #include "agent/block/block_store.h"
 #include "agent/hypervisor/hypervisor.h"
 #include "agent/reconcile/plan.h"
+#include "agent/reconcile/vm_disks.h"
 #include "agent/state/state_store.h"
 #include "domain_xml/domain_spec.h"
 
 namespace hvagent::reconcile {
-
-// The key under which a root disk says whose it is: its value is the VM's UUID. A disk without it
-// was not made here, or its maker crashed before it could say so.
-inline constexpr char kOwnerKey[] = "hvagent.vm";
 
 // What this node gives to every VM.
 struct VmWorkerOptions {
@@ -46,11 +43,8 @@ class VmWorker {
   // What libvirt says about the VM now. Errors: UNAVAILABLE, DEADLINE_EXCEEDED.
   absl::StatusOr<ObservedVm> Observe(const state::VmRecord& vm);
 
-  // Carries one action out. Errors: of libvirt and Ceph, and
-  //  PREPARE_ROOT_DISK: NOT_FOUND (IMAGE_NOT_FOUND, SNAPSHOT_NOT_FOUND), FAILED_PRECONDITION
-  //    (SNAPSHOT_NOT_PROTECTED), INVALID_ARGUMENT (root_disk.size_gib under the image's size),
-  //    ALREADY_EXISTS (ROOT_DISK_NOT_OURS); nothing is left behind by any of them;
-  //  DEFINE_DOMAIN: FAILED_PRECONDITION (SECRET_NOT_SYNCED, SECRET_CYCLE).
+  // Carries one action out. Errors: of libvirt, Ceph and VmDisks, and of DEFINE_DOMAIN
+  // FAILED_PRECONDITION (SECRET_NOT_SYNCED, SECRET_CYCLE).
   absl::Status Run(const state::VmRecord& vm, const Action& action);
 
   // Whether the VM has neither a domain nor a root disk of ours yet, so that its spec is still a
@@ -58,7 +52,7 @@ class VmWorker {
   absl::StatusOr<bool> NothingExists(const state::VmRecord& vm);
 
   // The checks of PREPARE_ROOT_DISK without the disk.
-  absl::Status CheckImage(const v1::VmSpec& spec);
+  absl::Status CheckImage(const v1::VmSpec& spec) { return disks_.CheckImage(spec); }
 
   // What the VM's domain is on this node, with live monitors and the guests' secret.
   // Errors: GuestSecret's; of libvirt and Ceph.
@@ -67,22 +61,16 @@ class VmWorker {
   const VmWorkerOptions& options() const { return options_; }
 
  private:
-  block::ImageName RootDisk(const Uuid& uuid) const;
-  block::SnapshotName GoldenSnapshot(const v1::VmSpec& spec) const;
-
   // Whether a start now would use another secret than the one that `xml` names.
   bool IsStale(absl::string_view xml, const domain_xml::DomainMark& mark);
-  absl::Status PrepareRootDisk(const state::VmRecord& vm);
-  // Whether the VM's root disk was made here for it, marked or just before a crash.
-  bool IsOurs(const state::VmRecord& vm, const block::ImageInfo& disk) const;
   absl::Status DefineDomain(const state::VmRecord& vm);
   absl::Status StartDomain(const state::VmRecord& vm);
-  absl::Status RemoveRootDisk(const state::VmRecord& vm);
 
   const VmWorkerOptions options_;
   hypervisor::Hypervisor& hypervisor_;
   block::BlockStore& block_;
   state::StateStore& state_;
+  VmDisks disks_;
 };
 
 }  // namespace hvagent::reconcile

@@ -134,6 +134,8 @@ TEST_P(HypervisorContract, MissingDomainIsNotFoundByEveryCall) {
   EXPECT_THAT(hypervisor().StartDomain(domain.uuid), not_found);
   EXPECT_THAT(hypervisor().ShutdownDomain(domain.uuid), not_found);
   EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, false), not_found);
+  EXPECT_THAT(hypervisor().FreezeFilesystems(domain.uuid), not_found);
+  EXPECT_THAT(hypervisor().ThawFilesystems(domain.uuid), not_found);
   EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), not_found);
   EXPECT_THAT(hypervisor().UndefineDomain(domain.uuid), not_found);
 }
@@ -253,6 +255,23 @@ TEST_P(HypervisorContract, RebootNeedsRunningDomainAndKeepsItRunning) {
   EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, true), IsOk());
   EXPECT_EQ(StateOf(domain), DomainState::kRunning);
   EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, false), IsOk());
+}
+
+TEST_P(HypervisorContract, OnlyARunningGuestWithAnAgentIsFrozenAndThawed) {
+  const TestDomain domain = DefinedDomain();
+  const auto not_running = Fails(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING");
+  EXPECT_THAT(hypervisor().FreezeFilesystems(domain.uuid), not_running);
+  EXPECT_THAT(hypervisor().ThawFilesystems(domain.uuid), not_running);
+  ASSERT_THAT(hypervisor().StartDomain(domain.uuid), IsOk());
+  if (subject().guests_have_agent()) {
+    EXPECT_THAT(hypervisor().FreezeFilesystems(domain.uuid), IsOk());
+    EXPECT_THAT(hypervisor().ThawFilesystems(domain.uuid), IsOk());
+    EXPECT_THAT(hypervisor().ThawFilesystems(domain.uuid), IsOk());
+  } else {
+    const auto no_agent = Fails(absl::StatusCode::kFailedPrecondition, "GUEST_AGENT_UNRESPONSIVE");
+    EXPECT_THAT(hypervisor().FreezeFilesystems(domain.uuid), no_agent);
+    EXPECT_THAT(hypervisor().ThawFilesystems(domain.uuid), no_agent);
+  }
 }
 
 TEST_P(HypervisorContract, UndefineRemovesStoppedDomain) {

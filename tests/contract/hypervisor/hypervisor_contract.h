@@ -29,6 +29,8 @@ class HypervisorUnderTest {
   virtual void RunTransient(const DomainInfo& info, const std::string& xml) = 0;
   // Whether its guest stops when the power button is pressed.
   virtual bool guests_obey_power_button() const = 0;
+  // Whether an agent runs in its guest.
+  virtual bool guests_have_agent() const = 0;
 };
 
 using HypervisorFactory = std::function<std::unique_ptr<HypervisorUnderTest>()>;

@@ -45,6 +45,8 @@ class LibvirtUnderTest final : public HypervisorUnderTest {
   }
 
   bool guests_obey_power_button() const override { return guests_obey_; }
+  // libvirt's test driver plays one; our guests under QEMU have none.
+  bool guests_have_agent() const override { return domain_type_ == "test"; }
 
  private:
   LibvirtConnection connection_;

@@ -123,6 +123,7 @@ class Generator {
     disk.discard = static_cast<DiscardMode>(Below(3));
     disk.target = absl::StrCat("vd", std::string(1, static_cast<char>('a' + index)));
     if (OneIn(2)) disk.serial = PlainName();
+    disk.read_only = index > 0 && OneIn(3);
     return disk;
   }
 

@@ -49,6 +49,39 @@ TEST(PlanTest, AStoppedVmIsMadeButNotStarted) {
               ElementsAre(ActionKind::kPrepareRootDisk, ActionKind::kDefineDomain));
 }
 
+TEST(PlanTest, AVmWithCloudInitGetsItsDriveBeforeItsDomainAndLosesItAfter) {
+  VmRecord vm = Wanted(v1::RUNNING);
+  vm.spec.mutable_cloud_init();
+  EXPECT_THAT(Kinds(Plan(vm, {})),
+              ElementsAre(ActionKind::kPrepareRootDisk, ActionKind::kPrepareConfigDrive,
+                          ActionKind::kDefineDomain, ActionKind::kStartDomain));
+  vm.deleting = true;
+  EXPECT_THAT(Kinds(Plan(vm, Ours(DomainState::kShutOff))),
+              ElementsAre(ActionKind::kUndefineDomain, ActionKind::kRemoveConfigDrive,
+                          ActionKind::kRemoveRootDisk, ActionKind::kForgetVm));
+}
+
+TEST(PlanTest, ARestartAsksTheGuestFirstAndStartsItWhenItIsDown) {
+  VmRecord vm = Wanted(v1::RUNNING);
+  vm.restart = true;
+  EXPECT_THAT(Kinds(Plan(vm, Ours(DomainState::kRunning))),
+              ElementsAre(ActionKind::kShutdownDomain));
+  EXPECT_THAT(
+      Kinds(Plan(vm, Ours(DomainState::kShutOff))),
+      ElementsAre(ActionKind::kEndRestart, ActionKind::kDefineDomain, ActionKind::kStartDomain));
+}
+
+TEST(PlanTest, ARestartByForceIsOnePlan) {
+  VmRecord vm = Wanted(v1::RUNNING);
+  vm.restart = true;
+  vm.force_stop = true;
+  for (const DomainState state : {DomainState::kRunning, DomainState::kPaused}) {
+    EXPECT_THAT(Kinds(Plan(vm, Ours(state))),
+                ElementsAre(ActionKind::kDestroyDomain, ActionKind::kEndRestart,
+                            ActionKind::kDefineDomain, ActionKind::kStartDomain));
+  }
+}
+
 TEST(PlanTest, LeavesARunningGuestAlone) {
   EXPECT_THAT(Kinds(Plan(Wanted(v1::RUNNING), Ours(DomainState::kRunning))), IsEmpty());
 }

@@ -22,6 +22,8 @@ using ::testing::HasSubstr;
 
 const Action kPrepare = {ActionKind::kPrepareRootDisk, ""};
 const Action kDefine = {ActionKind::kDefineDomain, ""};
+const Action kPrepareDrive = {ActionKind::kPrepareConfigDrive, ""};
+const Action kRemoveDrive = {ActionKind::kRemoveConfigDrive, ""};
 const Action kRemoveDisk = {ActionKind::kRemoveRootDisk, ""};
 
 class VmWorkerTest : public ::testing::Test {
@@ -76,6 +78,67 @@ TEST_F(VmWorkerTest, RefusesADiskOfAnotherVm) {
   ASSERT_OK(node_.block.AmendImage(node_.RootDisk(), {.metadata = {{kOwnerKey, "another"}}}));
   EXPECT_THAT(node_.worker.Run(vm_, kPrepare),
               Fails(absl::StatusCode::kAlreadyExists, "ROOT_DISK_NOT_OURS"));
+}
+
+// A VM with cloud-init, and its drive.
+class ConfigDriveTest : public VmWorkerTest {
+ protected:
+  ConfigDriveTest() { vm_.spec.mutable_cloud_init()->set_user_data("#cloud-config\n"); }
+
+  block::ImageName Drive() { return {"vms", "", std::string(kVmUuid) + "_disk.config"}; }
+  std::string Content() { return *node_.block.ReadImage(Drive(), 0, 4 << 20); }
+};
+
+TEST_F(ConfigDriveTest, HoldsTheFilesAndIsMarkedOnceItIsWhole) {
+  ASSERT_OK(node_.worker.Run(vm_, kPrepareDrive));
+  const auto drive = node_.block.GetImage(Drive());
+  ASSERT_OK(drive);
+  EXPECT_EQ(drive->metadata.at(kOwnerKey), kVmUuid);
+  EXPECT_THAT(Content(), HasSubstr("#cloud-config\n"));
+}
+
+TEST_F(ConfigDriveTest, IsAReadOnlyDiskOfTheDomain) {
+  ASSERT_OK(node_.worker.Run(vm_, kDefine));
+  const auto domain = domain_xml::Parse(*node_.hypervisor.GetDomainXml(vm_.uuid));
+  ASSERT_OK(domain);
+  const domain_xml::RbdDisk& drive = domain->disks.back();
+  EXPECT_EQ(drive.image, Drive().name);
+  EXPECT_EQ(drive.target, "vdz");
+  EXPECT_TRUE(drive.read_only);
+}
+
+TEST_F(ConfigDriveTest, IsWrittenAgainAfterACrashInTheMiddle) {
+  ASSERT_OK(node_.block.CreateImage(Drive(), Bytes(2048), MiB(4)));
+  ASSERT_OK(node_.worker.Run(vm_, kPrepareDrive));
+  EXPECT_THAT(Content(), HasSubstr("#cloud-config\n"));
+}
+
+TEST_F(ConfigDriveTest, WhicheverCephCallFailsTheSameActionAgainFinishesIt) {
+  for (const auto effect :
+       {block::MemoryBlockStore::Effect::kNone, block::MemoryBlockStore::Effect::kDone}) {
+    for (int nth = 1;; ++nth) {
+      SCOPED_TRACE(nth);
+      ASSERT_OK(node_.worker.Run(vm_, kRemoveDrive));
+      node_.block.FailNth(nth, absl::DeadlineExceededError("no answer"), effect);
+      const absl::Status first = node_.worker.Run(vm_, kPrepareDrive);
+      if (node_.block.FailurePending()) {
+        ASSERT_OK(first);
+        node_.block.FailNth(0, absl::OkStatus());
+        break;
+      }
+      ASSERT_OK(node_.worker.Run(vm_, kPrepareDrive));
+      EXPECT_THAT(Content(), HasSubstr("#cloud-config\n"));
+    }
+  }
+}
+
+TEST_F(ConfigDriveTest, WhatWasThereBeforeTheVmIsRefusedAndNotRemoved) {
+  ASSERT_OK(node_.block.CreateImage(Drive(), MiB(1), MiB(4)));
+  vm_.create_time = SystemClock().Now() + absl::Minutes(1);
+  EXPECT_THAT(node_.worker.Run(vm_, kPrepareDrive),
+              Fails(absl::StatusCode::kAlreadyExists, "CONFIG_DRIVE_NOT_OURS"));
+  ASSERT_OK(node_.worker.Run(vm_, kRemoveDrive));
+  EXPECT_OK(node_.block.GetImage(Drive()));
 }
 
 TEST_F(VmWorkerTest, UnknownImageNamesTheFieldAndLeavesNothing) {

@@ -1,0 +1,161 @@
+#include "agent/reconcile/vm_disks.h"
+
+#include <future>
+#include <memory>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "agent/reconcile/no_cloud_disk.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+#include "domain_xml/vm_spec.h"
+#include "glog/logging.h"
+
+namespace hvagent::reconcile {
+namespace {
+
+using block::ImageInfo;
+using block::ImageName;
+using block::SnapshotInfo;
+
+constexpr char kGoldenSnapshot[] = "snap";
+constexpr Bytes kConfigDriveObjectSize = MiB(4);
+// How far the cluster's clock may be behind ours when a disk without a mark is taken for one that
+// was made here just before a crash.
+constexpr absl::Duration kClockTolerance = absl::Seconds(5);
+
+std::optional<bool> OwnerIs(const state::VmRecord& vm, const ImageInfo& disk) {
+  const auto owner = disk.metadata.find(kOwnerKey);
+  if (owner == disk.metadata.end()) return std::nullopt;
+  return owner->second == vm.uuid.ToString();
+}
+
+// Whether it may have been made for the VM just before a crash.
+bool IsYoung(const state::VmRecord& vm, const ImageInfo& disk) {
+  return disk.snapshots.empty() && disk.create_time >= vm.create_time - kClockTolerance;
+}
+
+bool IsOurConfigDrive(const state::VmRecord& vm, const ImageInfo& drive) {
+  return OwnerIs(vm, drive).value_or(!drive.parent.has_value() && IsYoung(vm, drive));
+}
+
+absl::Status NotOurs(absl::string_view reason, const ImageName& disk) {
+  return Error(absl::StatusCode::kAlreadyExists, reason,
+               absl::StrCat("image ", disk.ToString(),
+                            " exists and was not made for this VM; it is left alone: choose "
+                            "another UUID, or remove the image"));
+}
+
+}  // namespace
+
+ImageName VmDisks::RootDisk(const Uuid& vm) const {
+  return {vms_pool_, "", domain_xml::RootDiskName(vm)};
+}
+
+ImageName VmDisks::ConfigDrive(const Uuid& vm) const {
+  return {vms_pool_, "", domain_xml::ConfigDriveName(vm)};
+}
+
+block::SnapshotName VmDisks::GoldenSnapshot(const v1::VmSpec& spec) const {
+  return {{images_pool_, "", spec.root_disk().image()}, kGoldenSnapshot};
+}
+
+bool VmDisks::IsOurRootDisk(const state::VmRecord& vm, const ImageInfo& disk) const {
+  return OwnerIs(vm, disk).value_or(disk.parent == GoldenSnapshot(vm.spec) && IsYoung(vm, disk));
+}
+
+absl::StatusOr<bool> VmDisks::HasRootDisk(const state::VmRecord& vm) {
+  const absl::StatusOr<ImageInfo> disk = block_.GetImage(RootDisk(vm.uuid));
+  if (absl::IsNotFound(disk.status())) return false;
+  if (!disk.ok()) return disk.status();
+  return IsOurRootDisk(vm, *disk);
+}
+
+absl::Status VmDisks::CheckImage(const v1::VmSpec& spec) {
+  const block::SnapshotName golden = GoldenSnapshot(spec);
+  const absl::StatusOr<SnapshotInfo> snapshot = block_.GetSnapshot(golden);
+  if (!snapshot.ok()) {
+    if (!absl::IsNotFound(snapshot.status())) return snapshot.status();
+    return Annotate(snapshot.status(), "root_disk.image");
+  }
+  if (!snapshot->is_protected) {
+    return Error(absl::StatusCode::kFailedPrecondition, "SNAPSHOT_NOT_PROTECTED",
+                 absl::StrCat("root_disk.image: snapshot ", golden.ToString(),
+                              " is not protected: run `rbd snap protect ", golden.ToString(), "`"));
+  }
+  if (GiB(spec.root_disk().size_gib()) < snapshot->size) {
+    return InvalidField(
+        "root_disk.size_gib",
+        absl::StrCat(spec.root_disk().size_gib(), " GiB is smaller than image ",
+                     spec.root_disk().image(), " of ", snapshot->size.count(), " bytes"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VmDisks::PrepareRootDisk(const state::VmRecord& vm) {
+  const block::SnapshotName golden = GoldenSnapshot(vm.spec);
+  const ImageName disk = RootDisk(vm.uuid);
+  // The check costs a dozen round trips that the boot need not wait for: it goes on beside the
+  // clone, and a clone that should not have been made goes away again.
+  std::future<absl::Status> check = std::async([&] { return CheckImage(vm.spec); });
+  const absl::Status cloned = block_.CloneImage(golden, disk);
+  if (absl::Status unfit = check.get(); !unfit.ok()) {
+    const absl::Status removed = cloned.ok() ? block_.RemoveImage(disk) : absl::OkStatus();
+    LOG_IF(WARNING, !removed.ok())
+        << "cannot remove the clone " << disk.ToString() << " of an unfit image: " << removed;
+    return unfit;
+  }
+  if (absl::IsAlreadyExists(cloned)) {
+    ASSIGN_OR_RETURN(const ImageInfo info, block_.GetImage(disk));
+    if (!IsOurRootDisk(vm, info)) return NotOurs("ROOT_DISK_NOT_OURS", disk);
+  } else if (!cloned.ok()) {
+    return cloned;
+  }
+  return block_.AmendImage(disk, {.grow_to = GiB(vm.spec.root_disk().size_gib()),
+                                  .metadata = {{kOwnerKey, vm.uuid.ToString()}}});
+}
+
+absl::Status VmDisks::PrepareConfigDrive(const state::VmRecord& vm) {
+  ASSIGN_OR_RETURN(const std::string content, MakeNoCloudDisk(vm.spec));
+  const ImageName drive = ConfigDrive(vm.uuid);
+  const absl::Status created =
+      block_.CreateImage(drive, Bytes(content.size()), kConfigDriveObjectSize);
+  if (absl::IsAlreadyExists(created)) {
+    ASSIGN_OR_RETURN(const ImageInfo info, block_.GetImage(drive));
+    if (!IsOurConfigDrive(vm, info)) return NotOurs("CONFIG_DRIVE_NOT_OURS", drive);
+    // The mark comes last, and a VM's cloud_init is fixed once it has a disk.
+    if (OwnerIs(vm, info).has_value()) return absl::OkStatus();
+  } else if (!created.ok()) {
+    return created;
+  }
+  ASSIGN_OR_RETURN(const std::unique_ptr<block::ImageWriter> writer, block_.OpenWriter(drive));
+  RETURN_IF_ERROR(writer->Resize(Bytes(content.size())));
+  RETURN_IF_ERROR(writer->Write(0, content));
+  RETURN_IF_ERROR(writer->Finish());
+  return block_.AmendImage(drive, {.metadata = {{kOwnerKey, vm.uuid.ToString()}}});
+}
+
+absl::Status VmDisks::RemoveRootDisk(const state::VmRecord& vm) {
+  return Remove(vm, RootDisk(vm.uuid), /*is_root=*/true);
+}
+
+absl::Status VmDisks::RemoveConfigDrive(const state::VmRecord& vm) {
+  return Remove(vm, ConfigDrive(vm.uuid), /*is_root=*/false);
+}
+
+absl::Status VmDisks::Remove(const state::VmRecord& vm, const ImageName& disk, bool is_root) {
+  const absl::StatusOr<ImageInfo> info = block_.GetImage(disk);
+  if (absl::IsNotFound(info.status())) return absl::OkStatus();
+  if (!info.ok()) return info.status();
+  // A disk that is somebody else's stays, and does not keep our record from going.
+  if (!(is_root ? IsOurRootDisk(vm, *info) : IsOurConfigDrive(vm, *info))) return absl::OkStatus();
+  const absl::Status removed = block_.RemoveImage(disk);
+  if (absl::IsNotFound(removed)) return absl::OkStatus();
+  if (ErrorReason(removed) == "IMAGE_IN_USE") {
+    return Error(absl::StatusCode::kUnavailable, "IMAGE_IN_USE", removed.message());
+  }
+  return removed;
+}
+
+}  // namespace hvagent::reconcile
