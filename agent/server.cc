@@ -5,6 +5,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/backup/backup_catalog.h"
+#include "agent/backup/backup_jobs.h"
+#include "agent/backup/backup_room.h"
 #include "agent/config.h"
 #include "agent/housekeeper.h"
 #include "agent/keeper/secret_guard.h"
@@ -23,6 +26,7 @@
 #include "agent/reconcile/reconciler.h"
 #include "agent/reconcile/status_board.h"
 #include "agent/reconcile/vm_worker.h"
+#include "agent/service/backup_service.h"
 #include "agent/service/image_service.h"
 #include "agent/service/node_health.h"
 #include "agent/service/node_service.h"
@@ -83,6 +87,15 @@ class Server::Impl {
         catalog_(*backends_.block, config.ceph().pools().images()),
         volumes_(*backends_.block, config.ceph().pools().volumes()),
         snapshots_(catalog_, *backends_.hypervisor, config.ceph().pools().vms()),
+        backups_(*backends_.objects, config.ceph().pools().backups()),
+        backup_room_{.block = *backends_.block,
+                     .catalog = backups_,
+                     .pools = {.volumes = config.ceph().pools().volumes(),
+                               .vms = config.ceph().pools().vms(),
+                               .backups = config.ceph().pools().backups()},
+                     .max_bytes_per_s = config.backups().max_bytes_per_s(),
+                     .clock = clock_,
+                     .sources = backup_sources_},
         jobs_(operations_, clock_, Jobs()),
         board_(clock_),
         keeper_parts_{*backends_.secrets,    *backends_.keys, *backends_.block,
@@ -108,6 +121,7 @@ class Server::Impl {
                                 .look_at_vms = [this] { reconciler_.EnqueueAll(); }}),
         image_service_(pool_, catalog_, operations_, requests_),
         volume_service_(pool_, catalog_, volumes_, requests_),
+        backup_service_(pool_, backup_room_, operations_, jobs_),
         operation_service_(pool_, operations_),
         vm_service_({pool_, board_, reconciler_}, vms_, worker_, *backends_.hypervisor, *state_,
                     requests_, view_, jobs_, snapshots_) {}
@@ -123,7 +137,7 @@ class Server::Impl {
       builder.AddListeningPort(config.listen_address(), TlsCredentials(config.tls()), &port_);
     }
     for (grpc::Service* service : std::initializer_list<grpc::Service*>{
-             &node_service_, &secret_service_, &image_service_, &volume_service_,
+             &node_service_, &secret_service_, &image_service_, &volume_service_, &backup_service_,
              &operation_service_, &vm_service_}) {
       builder.RegisterService(service);
     }
@@ -174,12 +188,15 @@ class Server::Impl {
  private:
   std::map<v1::Operation::Kind, operations::JobRunner::Job> Jobs() {
     using operations::RunningOperation;
-    return {{v1::Operation::IMAGE_IMPORT,
-             [this](RunningOperation& operation) {
-               return operations::ImageImport::SettleCutOff(catalog_, operation);
-             }},
-            {v1::Operation::VM_SNAPSHOT,
-             [this](RunningOperation& operation) { return snapshots_.Run(operation); }}};
+    std::map<v1::Operation::Kind, operations::JobRunner::Job> jobs = {
+        {v1::Operation::IMAGE_IMPORT,
+         [this](RunningOperation& operation) {
+           return operations::ImageImport::SettleCutOff(catalog_, operation);
+         }},
+        {v1::Operation::VM_SNAPSHOT,
+         [this](RunningOperation& operation) { return snapshots_.Run(operation); }}};
+    jobs.merge(backup::BackupJobs(backup_room_, volumes_));
+    return jobs;
   }
 
   void GoOnWithJobs() {
@@ -197,6 +214,9 @@ class Server::Impl {
   operations::ImageCatalog catalog_;
   operations::VolumeCatalog volumes_;
   operations::VmSnapshot snapshots_;
+  backup::BackupCatalog backups_;
+  KeyedMutex<std::string> backup_sources_;
+  backup::BackupRoom backup_room_;
   operations::JobRunner jobs_;
   reconcile::StatusBoard board_;
   keeper::KeeperParts keeper_parts_;
@@ -215,6 +235,7 @@ class Server::Impl {
   service::SecretService secret_service_;
   service::ImageService image_service_;
   service::VolumeService volume_service_;
+  service::BackupService backup_service_;
   service::OperationService operation_service_;
   service::VmService vm_service_;
   std::unique_ptr<Metrics> metrics_;
