@@ -127,6 +127,7 @@ v1::AgentConfig WithDefaults(v1::AgentConfig config) {
   Default(ceph.mutable_pools()->mutable_backups(), "backups");
   Default(ceph.mutable_pools()->mutable_hvagent(), "hvagent");
   if (ceph.op_timeout_s() == 0) ceph.set_op_timeout_s(30);
+  if (ceph.max_clone_depth() == 0) ceph.set_max_clone_depth(5);
 
   auto& guests = *config.mutable_guests();
   Default(guests.mutable_serial_log_dir(), "/var/log/libvirt/qemu");

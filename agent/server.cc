@@ -1,7 +1,9 @@
 #include "agent/server.h"
 
 #include <chrono>
+#include <cstdlib>
 #include <map>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,15 +19,19 @@
 #include "agent/listeners.h"
 #include "agent/metrics.h"
 #include "agent/operations/image_catalog.h"
+#include "agent/operations/image_delete.h"
 #include "agent/operations/image_import.h"
 #include "agent/operations/job_runner.h"
 #include "agent/operations/operation_table.h"
+#include "agent/operations/trash_purge.h"
 #include "agent/operations/vm_snapshot.h"
 #include "agent/operations/volume_catalog.h"
+#include "agent/operations/volume_flatten.h"
 #include "agent/reconcile/desired_vms.h"
 #include "agent/reconcile/reconciler.h"
 #include "agent/reconcile/status_board.h"
 #include "agent/reconcile/vm_worker.h"
+#include "agent/reconcile/volume_users.h"
 #include "agent/service/backup_service.h"
 #include "agent/service/image_service.h"
 #include "agent/service/node_health.h"
@@ -73,6 +79,12 @@ reconcile::ReconcilerOptions LoopOptions(const v1::AgentConfig& config) {
           .resync_period = absl::Seconds(config.guests().resync_s())};
 }
 
+// Guests and boots come first: they keep the processors less than half busy.
+bool IsHostIdle() {
+  double load = 0;
+  return getloadavg(&load, 1) == 1 && load < std::thread::hardware_concurrency() / 2.0;
+}
+
 }  // namespace
 
 // Members are in the order in which they need each other; they go in the opposite order.
@@ -110,7 +122,7 @@ class Server::Impl {
         view_(*backends_.hypervisor, board_, worker_.options()),
         health_(
             *backends_.hypervisor, *backends_.block, [this] { return keeper_.Health(); }, clock_),
-        housekeeper_(*state_, clock_),
+        housekeeper_(*state_, clock_, [this] { PurgeTrash(); }),
         pool_("calls", kCallThreads, kCallQueue),
         node_service_(pool_, backends_.name, worker_.options(), *backends_.hypervisor,
                       *backends_.block, *state_, health_),
@@ -119,8 +131,10 @@ class Server::Impl {
                                 .reporter = reporter_,
                                 .rollout = rollout_,
                                 .look_at_vms = [this] { reconciler_.EnqueueAll(); }}),
-        image_service_(pool_, catalog_, operations_, requests_),
-        volume_service_(pool_, catalog_, volumes_, requests_),
+        image_service_(pool_, catalog_, operations_, jobs_, requests_),
+        volume_users_(*state_, *backends_.hypervisor),
+        volume_service_(pool_, catalog_, volumes_, jobs_, volume_users_, requests_,
+                        config.ceph().max_clone_depth()),
         backup_service_(pool_, backup_room_, operations_, jobs_),
         operation_service_(pool_, operations_),
         vm_service_({pool_, board_, reconciler_}, vms_, worker_, *backends_.hypervisor, *state_,
@@ -193,10 +207,25 @@ class Server::Impl {
          [this](RunningOperation& operation) {
            return operations::ImageImport::SettleCutOff(catalog_, operation);
          }},
+        {v1::Operation::VOLUME_FLATTEN,
+         [this](RunningOperation& operation) {
+           return operations::FlattenVolume(volumes_, IsHostIdle, operation);
+         }},
+        {v1::Operation::IMAGE_DELETE,
+         [this](RunningOperation& operation) {
+           return operations::DeleteFlattenedImage(catalog_, operation);
+         }},
         {v1::Operation::VM_SNAPSHOT,
          [this](RunningOperation& operation) { return snapshots_.Run(operation); }}};
     jobs.merge(backup::BackupJobs(backup_room_, volumes_));
     return jobs;
+  }
+
+  // Images only: nothing else is put into the trash.
+  void PurgeTrash() {
+    if (!backends_.block->Health().ok()) return;
+    const auto purged = operations::PurgeTrash(*backends_.block, catalog_.NameOf("").pool, clock_);
+    LOG_IF(WARNING, !purged.ok()) << "the trash cannot be emptied: " << purged.status();
   }
 
   void GoOnWithJobs() {
@@ -234,6 +263,7 @@ class Server::Impl {
   service::NodeService node_service_;
   service::SecretService secret_service_;
   service::ImageService image_service_;
+  reconcile::VolumeUsers volume_users_;
   service::VolumeService volume_service_;
   service::BackupService backup_service_;
   service::OperationService operation_service_;

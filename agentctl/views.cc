@@ -150,7 +150,7 @@ Row RowOf(const v1::Volume& volume) {
 }
 
 std::vector<Column> VolumeSnapshotColumns() {
-  return {{"ID"}, {"NAME"}, {"SIZE"}, {"PROTECTED"}, {"CLONES"}};
+  return {{"ID"}, {"NAME"}, {"SIZE"}, {"USED"}, {"PROTECTED"}, {"CLONES"}};
 }
 
 Row RowOf(const v1::VolumeSnapshot& snapshot) {
@@ -160,6 +160,7 @@ Row RowOf(const v1::VolumeSnapshot& snapshot) {
                  {{snapshot.id().empty() ? "-" : snapshot.id()},
                   {snapshot.name()},
                   {BytesText(snapshot.size_bytes())},
+                  {snapshot.has_used_bytes() ? BytesText(snapshot.used_bytes()) : "-"},
                   snapshot.protected_() ? Cell{"True", Tone::kGood} : Cell{"False", Tone::kBad},
                   {snapshot.clones().empty() ? "-" : absl::StrJoin(snapshot.clones(), ",")}});
 }
