@@ -50,6 +50,7 @@ void AddNodeCommands(CommandTree& tree);
 void AddSecretCommands(CommandTree& tree);
 void AddImageCommands(CommandTree& tree);
 void AddVolumeCommands(CommandTree& tree);
+void AddBackupCommands(CommandTree& tree);
 void AddVmCommands(CommandTree& tree);
 void AddOperationCommands(CommandTree& tree);
 void AddCompletionCommand(CommandTree& tree);

@@ -3,6 +3,7 @@
 #define HVAGENT_AGENT_SERVICE_IMAGE_SERVICE_H_
 
 #include "agent/operations/image_catalog.h"
+#include "agent/operations/job_runner.h"
 #include "agent/operations/operation_table.h"
 #include "agent/state/request_log.h"
 #include "base/worker_pool.h"
@@ -14,7 +15,8 @@ namespace hvagent::service {
 class ImageService final : public v1::ImageService::CallbackService {
  public:
   ImageService(WorkerPool& pool, operations::ImageCatalog& catalog,
-               operations::OperationTable& table, state::RequestLog& requests);
+               operations::OperationTable& table, operations::JobRunner& jobs,
+               state::RequestLog& requests);
 
   grpc::ServerReadReactor<v1::ImportImageRequest>* Import(grpc::CallbackServerContext* context,
                                                           v1::Operation* response) override;
@@ -26,6 +28,9 @@ class ImageService final : public v1::ImageService::CallbackService {
   grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* context,
                                    const v1::DeleteImageRequest* request,
                                    v1::DeleteImageResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteFlattened(grpc::CallbackServerContext* context,
+                                            const v1::DeleteFlattenedImageRequest* request,
+                                            v1::Operation* response) override;
 
  private:
   absl::StatusOr<v1::DeleteImageResponse> DeleteOnce(const v1::DeleteImageRequest& request);
@@ -33,6 +38,7 @@ class ImageService final : public v1::ImageService::CallbackService {
   WorkerPool& pool_;
   operations::ImageCatalog& catalog_;
   operations::OperationTable& table_;
+  operations::JobRunner& jobs_;
   state::RequestLog& requests_;
 };
 

@@ -25,6 +25,7 @@ FLOORS = [
     "agent/keeper",
     "agent/reconcile",
     "agent/operations",
+    "agent/backup",
     "agent/service",
     "agent",
 ]
