@@ -22,6 +22,7 @@
 #include "agent/operations/image_delete.h"
 #include "agent/operations/image_import.h"
 #include "agent/operations/job_runner.h"
+#include "agent/operations/leftovers.h"
 #include "agent/operations/operation_table.h"
 #include "agent/operations/trash_purge.h"
 #include "agent/operations/vm_snapshot.h"
@@ -38,6 +39,7 @@
 #include "agent/service/node_service.h"
 #include "agent/service/operation_service.h"
 #include "agent/service/secret_service.h"
+#include "agent/service/storage_service.h"
 #include "agent/service/vm_service.h"
 #include "agent/service/vm_view.h"
 #include "agent/service/volume_service.h"
@@ -132,6 +134,11 @@ class Server::Impl {
                                 .rollout = rollout_,
                                 .look_at_vms = [this] { reconciler_.EnqueueAll(); }}),
         image_service_(pool_, catalog_, operations_, jobs_, requests_),
+        leftovers_(*backends_.block, *state_,
+                   {.images = config.ceph().pools().images(),
+                    .vms = config.ceph().pools().vms(),
+                    .volumes = config.ceph().pools().volumes()}),
+        storage_service_(pool_, leftovers_, config.node_name()),
         volume_users_(*state_, *backends_.hypervisor),
         volume_service_(pool_, catalog_, volumes_, jobs_, volume_users_, requests_,
                         config.ceph().max_clone_depth()),
@@ -151,8 +158,8 @@ class Server::Impl {
       builder.AddListeningPort(config.listen_address(), TlsCredentials(config.tls()), &port_);
     }
     for (grpc::Service* service : std::initializer_list<grpc::Service*>{
-             &node_service_, &secret_service_, &image_service_, &volume_service_, &backup_service_,
-             &operation_service_, &vm_service_}) {
+             &node_service_, &secret_service_, &image_service_, &volume_service_, &storage_service_,
+             &backup_service_, &operation_service_, &vm_service_}) {
       builder.RegisterService(service);
     }
     if (!config.metrics_address().empty()) {
@@ -263,6 +270,8 @@ class Server::Impl {
   service::NodeService node_service_;
   service::SecretService secret_service_;
   service::ImageService image_service_;
+  operations::Leftovers leftovers_;
+  service::StorageService storage_service_;
   reconcile::VolumeUsers volume_users_;
   service::VolumeService volume_service_;
   service::BackupService backup_service_;
