@@ -14,7 +14,9 @@
 #include "agent/listeners.h"
 #include "agent/metrics.h"
 #include "agent/operations/image_catalog.h"
+#include "agent/operations/image_file_import.h"
 #include "agent/operations/image_import.h"
+#include "agent/operations/import_options.h"
 #include "agent/operations/job_runner.h"
 #include "agent/operations/operation_table.h"
 #include "agent/operations/volume_catalog.h"
@@ -63,6 +65,12 @@ reconcile::VmWorkerOptions WorkerOptions(const v1::AgentConfig& config,
       .before_start = [&keeper](const std::string& entity) { return keeper.KeepForStart(entity); }};
 }
 
+operations::ImportOptions ImportOptionsOf(const v1::AgentConfig::Imports& imports) {
+  return {.folder = imports.folder(),
+          .spool = {.folder = imports.spool_dir(), .max_size = GiB(imports.max_upload_gib())},
+          .max_image_size = GiB(imports.max_image_gib())};
+}
+
 reconcile::ReconcilerOptions LoopOptions(const v1::AgentConfig& config) {
   return {.max_parallel = config.guests().max_parallel(),
           .resync_period = absl::Seconds(config.guests().resync_s())};
@@ -81,6 +89,7 @@ class Server::Impl {
         operations_(*state_, clock_),
         catalog_(*backends_.block, config.ceph().pools().images()),
         volumes_(*backends_.block, config.ceph().pools().volumes()),
+        imports_(ImportOptionsOf(config.imports())),
         jobs_(operations_, clock_, Jobs()),
         board_(clock_),
         keeper_parts_{*backends_.secrets,    *backends_.keys, *backends_.block,
@@ -104,7 +113,7 @@ class Server::Impl {
                                 .reporter = reporter_,
                                 .rollout = rollout_,
                                 .look_at_vms = [this] { reconciler_.EnqueueAll(); }}),
-        image_service_(pool_, catalog_, operations_, requests_),
+        image_service_(pool_, catalog_, operations_, jobs_, requests_, imports_),
         volume_service_(pool_, catalog_, volumes_, requests_),
         operation_service_(pool_, operations_),
         vm_service_({pool_, board_, reconciler_}, vms_, worker_, *backends_.hypervisor, *state_,
@@ -173,7 +182,10 @@ class Server::Impl {
   std::map<v1::Operation::Kind, operations::JobRunner::Job> Jobs() {
     using operations::RunningOperation;
     return {{v1::Operation::IMAGE_IMPORT, [this](RunningOperation& operation) {
-               return operations::ImageImport::SettleCutOff(catalog_, operation);
+               // An upload has no request: it cannot go on without its client.
+               return operation.begun().has_request()
+                          ? operations::ImportImageFile(catalog_, imports_, operation)
+                          : operations::ImageImport::SettleCutOff(catalog_, operation);
              }}};
   }
 
@@ -191,6 +203,7 @@ class Server::Impl {
   operations::OperationTable operations_;
   operations::ImageCatalog catalog_;
   operations::VolumeCatalog volumes_;
+  const operations::ImportOptions imports_;
   operations::JobRunner jobs_;
   reconcile::StatusBoard board_;
   keeper::KeeperParts keeper_parts_;

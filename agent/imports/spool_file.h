@@ -43,7 +43,7 @@ class SpoolFile {
   // Whether `bytes` more may come.
   absl::Status CheckRoom(uint64_t bytes) const;
 
-  const SpoolOptions options_;
+  SpoolOptions options_;
   UniqueFd file_;
   uint64_t size_ = 0;
   uint64_t checked_to_ = 0;
