@@ -96,6 +96,8 @@ absl::StatusOr<PoolHandle> RadosSession::OpenPool(const std::string& pool,
   if (result == -ENOENT) return PoolNotFound(pool);
   RETURN_IF_ERROR(CephStatus(result, absl::StrCat("open pool ", pool), entity_));
   rados_ioctx_set_namespace(handle, rados_namespace.c_str());
+  // A write to a pool that is full fails at once, instead of waiting for room until its timeout.
+  rados_set_pool_full_try(handle);
   return PoolHandle(handle);
 }
 
