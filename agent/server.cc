@@ -19,6 +19,7 @@
 #include "agent/operations/import_options.h"
 #include "agent/operations/job_runner.h"
 #include "agent/operations/operation_table.h"
+#include "agent/operations/vm_snapshot.h"
 #include "agent/operations/volume_catalog.h"
 #include "agent/reconcile/desired_vms.h"
 #include "agent/reconcile/reconciler.h"
@@ -90,6 +91,7 @@ class Server::Impl {
         catalog_(*backends_.block, config.ceph().pools().images()),
         volumes_(*backends_.block, config.ceph().pools().volumes()),
         imports_(ImportOptionsOf(config.imports())),
+        snapshots_(catalog_, *backends_.hypervisor, config.ceph().pools().vms()),
         jobs_(operations_, clock_, Jobs()),
         board_(clock_),
         keeper_parts_{*backends_.secrets,    *backends_.keys, *backends_.block,
@@ -117,7 +119,7 @@ class Server::Impl {
         volume_service_(pool_, catalog_, volumes_, requests_),
         operation_service_(pool_, operations_),
         vm_service_({pool_, board_, reconciler_}, vms_, worker_, *backends_.hypervisor, *state_,
-                    requests_, view_) {}
+                    requests_, view_, jobs_, snapshots_) {}
 
   absl::Status Listen(const v1::AgentConfig& config) {
     grpc::EnableDefaultHealthCheckService(true);
@@ -181,12 +183,15 @@ class Server::Impl {
  private:
   std::map<v1::Operation::Kind, operations::JobRunner::Job> Jobs() {
     using operations::RunningOperation;
-    return {{v1::Operation::IMAGE_IMPORT, [this](RunningOperation& operation) {
+    return {{v1::Operation::IMAGE_IMPORT,
+             [this](RunningOperation& operation) {
                // An upload has no request: it cannot go on without its client.
                return operation.begun().has_request()
                           ? operations::ImportImageFile(catalog_, imports_, operation)
                           : operations::ImageImport::SettleCutOff(catalog_, operation);
-             }}};
+             }},
+            {v1::Operation::VM_SNAPSHOT,
+             [this](RunningOperation& operation) { return snapshots_.Run(operation); }}};
   }
 
   void GoOnWithJobs() {
@@ -204,6 +209,7 @@ class Server::Impl {
   operations::ImageCatalog catalog_;
   operations::VolumeCatalog volumes_;
   const operations::ImportOptions imports_;
+  operations::VmSnapshot snapshots_;
   operations::JobRunner jobs_;
   reconcile::StatusBoard board_;
   keeper::KeeperParts keeper_parts_;

@@ -20,52 +20,31 @@ class GuestRestart {
       : cli_(cli), interrupts_(interrupts), node_(node), guest_(guest) {}
 
   absl::Status Run(absl::Duration patience) {
-    absl::Status stopped = Stop(/*force=*/false, patience);
-    if (absl::IsNotFound(stopped)) {
+    absl::Status status = Restart(/*force=*/false, patience);
+    if (absl::IsNotFound(status)) {
       return Error(absl::StatusCode::kFailedPrecondition, "NOT_OURS",
                    "is not one of this agent's guests: restart it with what made it");
     }
-    if (ExitCodeOf(stopped) == ExitCode::kGoesOnThere && !interrupts_.interrupted()) {
+    if (ExitCodeOf(status) == ExitCode::kGoesOnThere && !interrupts_.interrupted()) {
       Note(absl::StrCat("has not shut down within ", absl::FormatDuration(patience),
                         ", cutting its power"));
-      stopped = Stop(/*force=*/true, cli_.wait_options(interrupts_).timeout);
+      status = Restart(/*force=*/true, cli_.wait_options(interrupts_).timeout);
     }
-    // The wish to stop may be there whatever the answer was.
-    absl::Status started = Start();
-    if (!started.ok()) {
-      return WithHint(Annotate(started, "it may be stopped, and its start failed"),
-                      absl::StrCat("see to it with `agentctl vm start ", guest_.uuid(), "`"));
-    }
-    if (interrupts_.interrupted()) return absl::CancelledError("interrupted; it runs");
-    return stopped;
+    return status;
   }
 
  private:
-  absl::Status Stop(bool force, absl::Duration timeout) {
-    Note(force ? "stopping it by force" : "shutting down");
-    v1::StopVmRequest request;
+  absl::Status Restart(bool force, absl::Duration timeout) {
+    Note(force ? "restarting it by force" : "restarting");
+    v1::RestartVmRequest request;
     request.set_id(guest_.uuid());
     request.set_request_id(Uuid::Random().ToString());
     request.set_wait(true);
     request.set_force(force);
-    ChangeOptions options = Watched();
+    ChangeOptions options = WaitForVm(cli_, interrupts_, guest_.uuid(), guest_.name());
     options.timeout = timeout;
-    return node_.Change(options, &v1::VmService::Stub::Stop, request).status();
+    return node_.Change(options, &v1::VmService::Stub::Restart, request).status();
   }
-
-  absl::Status Start() {
-    Note("starting");
-    v1::StartVmRequest request;
-    request.set_id(guest_.uuid());
-    request.set_request_id(Uuid::Random().ToString());
-    request.set_wait(true);
-    ChangeOptions options = Watched();
-    // Ctrl-C shall not leave it stopped.
-    options.interrupts = nullptr;
-    return node_.Change(options, &v1::VmService::Stub::Start, request).status();
-  }
-
-  ChangeOptions Watched() { return WaitForVm(cli_, interrupts_, guest_.uuid(), guest_.name()); }
 
   void Note(const std::string& text) {
     cli_.Note(absl::StrCat(guest_.name(), " on ", node_.name(), ": ", text));

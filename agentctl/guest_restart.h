@@ -22,10 +22,10 @@ struct RestartOptions {
 };
 
 // Restarts these guests of `node`, with a line about each step on a terminal; how each one ended,
-// in their order. The first failure, or Ctrl-C, keeps all the others from being touched; what was
-// asked to stop is started again all the same.
-// Errors of a guest: FAILED_PRECONDITION (NOT_OURS: some other program's), CANCELLED, NotTried's,
-// and those of its stop and its start.
+// in their order. The first failure, or Ctrl-C, keeps all the others from being touched; the agent
+// sees to it that what was asked to stop is started again.
+// Errors of a guest: FAILED_PRECONDITION (NOT_OURS: some other program's), NotTried's, and
+// VmService.Restart's.
 std::vector<absl::Status> RestartGuests(Cli& cli, Interrupts& interrupts, Node& node,
                                         const std::vector<v1::VmRef>& guests,
                                         const RestartOptions& options);

@@ -5,6 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "agentctl/apply.h"
 #include "agentctl/command.h"
+#include "agentctl/follow.h"
+#include "agentctl/interrupts.h"
 #include "agentctl/listing.h"
 #include "agentctl/views.h"
 #include "agentctl/vm_lookup.h"
@@ -68,6 +70,13 @@ ExitCode StopVm(Cli& cli, const std::string& id, bool force) {
   return ChangePower(cli, "stop", id, /*waits=*/true, &v1::VmService::Stub::Stop, request);
 }
 
+ExitCode RestartVm(Cli& cli, const std::string& id, bool force) {
+  v1::RestartVmRequest request;
+  request.set_wait(true);
+  request.set_force(force);
+  return ChangePower(cli, "restart", id, /*waits=*/true, &v1::VmService::Stub::Restart, request);
+}
+
 ExitCode RebootVm(Cli& cli, const std::string& id, bool force) {
   v1::RebootVmRequest request;
   request.set_force(force);
@@ -125,6 +134,33 @@ void AddRenderCommand(CommandTree& tree, CLI::App& vm) {
       ->check(CLI::IsMember({"kvm", "qemu"}));
 }
 
+struct SnapshotWish {
+  std::string vm;
+  std::string image_id;
+  bool require_freeze = false;
+};
+
+ExitCode SnapshotVm(Cli& cli, const SnapshotWish& wish) {
+  const std::string what = absl::StrCat("make an image of VM ", wish.vm);
+  const auto found = FindVm(cli, wish.vm, /*for_change=*/true);
+  if (!found.ok()) return cli.Fail({what, "", found.status()});
+  v1::SnapshotVmRequest request;
+  request.set_id(found->vm.spec().uuid());
+  request.set_image_id(wish.image_id.empty() ? Uuid::Random().ToString() : wish.image_id);
+  request.set_request_id(Uuid::Random().ToString());
+  request.set_require_freeze(wish.require_freeze);
+  Node& node = *found->node;
+  absl::StatusOr<v1::Operation> operation = [&] {
+    Interrupts interrupts;
+    return node.Change(cli.change_options(interrupts), &v1::VmService::Stub::Snapshot, request);
+  }();
+  if (operation.ok()) operation = FollowOperation(cli, node, *std::move(operation));
+  absl::Status status = operation.status();
+  if (status.ok()) status = OutcomeOf(*operation);
+  if (!status.ok()) return cli.Fail({what, node.name(), status});
+  return cli.ShowObject(ImageColumns(), RowOf(operation->image()));
+}
+
 }  // namespace
 
 void AddVmCommands(CommandTree& tree) {
@@ -158,9 +194,23 @@ void AddVmCommands(CommandTree& tree) {
                                                                                             force] {
     return StopVm(cli, *id, *force);
   })->add_flag("--force", *force, "Cut its power");
+  add({"restart", "Stop a guest and start it with today's definition", "vm restart web-1"},
+      [&cli, id, force] { return RestartVm(cli, *id, *force); })
+      ->add_flag("--force", *force, "Cut its power");
   add({"reboot", "Ask a guest to reboot", "vm reboot web-1"}, [&cli, id, force] {
     return RebootVm(cli, *id, *force);
   })->add_flag("--force", *force, "Reset it");
+  const auto wish = std::make_shared<SnapshotWish>();
+  CLI::App* const snapshot = add({"snapshot", "Make an image of a VM's root disk as it is now",
+                                  "vm snapshot web-1 --image-id web-golden"},
+                                 [&cli, id, wish] {
+                                   wish->vm = *id;
+                                   return SnapshotVm(cli, *wish);
+                                 });
+  snapshot->add_option("--image-id", wish->image_id, "The new image's id (a random UUID)")
+      ->type_name("ID");
+  snapshot->add_flag("--require-freeze", wish->require_freeze,
+                     "Fail if the guest's agent cannot freeze its file systems");
   AddRenderCommand(tree, *vm);
 
   AddCommand(tree, *tree.get, {"vm", "List the VMs of every node, or show one", "get vm web-1"},

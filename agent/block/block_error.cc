@@ -24,6 +24,12 @@ std::string FirstOf(const std::vector<std::string>& names) {
   return text;
 }
 
+std::string FirstOf(const std::vector<Child>& children) {
+  std::vector<std::string> names;
+  for (const Child& child : children) names.push_back(child.ToString());
+  return FirstOf(names);
+}
+
 absl::Status PoolNotFound(absl::string_view pool) {
   return Error(absl::StatusCode::kNotFound, "POOL_NOT_FOUND",
                absl::StrCat("pool ", pool, " does not exist in the cluster"));
@@ -64,12 +70,29 @@ absl::Status ImageInUse(const ImageName& image, const std::vector<std::string>& 
                                "; stop that client, or wait 30 s if it is dead already"));
 }
 
-absl::Status ImageHasChildren(const SnapshotName& snapshot,
-                              const std::vector<std::string>& children) {
+absl::Status ImageHasChildren(const SnapshotName& snapshot, const std::vector<Child>& children) {
   const std::string which =
       children.empty() ? "which have gone since; try again" : FirstOf(children);
   return InTheWay("IMAGE_HAS_CHILDREN",
                   absl::StrCat("snapshot ", snapshot.ToString(), " has clones: ", which));
+}
+
+absl::Status TrashedImageNotFound(const std::string& pool, const std::string& id) {
+  return Error(absl::StatusCode::kNotFound, "IMAGE_NOT_FOUND",
+               absl::StrCat("pool ", pool, " has no image with id ", id, " in its trash"));
+}
+
+absl::Status TrashKept(const std::string& pool, const TrashedImage& image) {
+  return InTheWay("TRASH_KEPT",
+                  absl::StrCat("image ", pool, "/", image.name, " is kept in the trash until ",
+                               absl::FormatTime(image.kept_until, absl::UTCTimeZone())));
+}
+
+absl::Status FlattenStopped(const ImageName& image) {
+  return Error(absl::StatusCode::kCancelled, "FLATTEN_STOPPED",
+               absl::StrCat("flattening image ", image.ToString(),
+                            " was stopped; what was copied stays, and it is gone on with the next "
+                            "time"));
 }
 
 absl::Status CheckObjectSize(Bytes object_size) {

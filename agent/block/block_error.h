@@ -21,11 +21,14 @@ absl::Status SnapshotNotProtected(const SnapshotName& snapshot);
 // of children, and a message travels in an HTTP/2 trailer.
 absl::Status ImageHasSnapshots(const ImageName& image, const std::vector<std::string>& names);
 absl::Status ImageInUse(const ImageName& image, const std::vector<std::string>& addresses);
-absl::Status ImageHasChildren(const SnapshotName& snapshot,
-                              const std::vector<std::string>& children);
+absl::Status ImageHasChildren(const SnapshotName& snapshot, const std::vector<Child>& children);
+absl::Status TrashedImageNotFound(const std::string& pool, const std::string& id);
+absl::Status TrashKept(const std::string& pool, const TrashedImage& image);
+absl::Status FlattenStopped(const ImageName& image);
 
 // The first ten of `names`, and how many more there are.
 std::string FirstOf(const std::vector<std::string>& names);
+std::string FirstOf(const std::vector<Child>& children);
 
 // INVALID_ARGUMENT unless `object_size` is what an RBD image may have.
 absl::Status CheckObjectSize(Bytes object_size);

@@ -11,4 +11,8 @@ std::string ImageName::ToString() const {
 
 std::string SnapshotName::ToString() const { return absl::StrCat(image.ToString(), "@", snapshot); }
 
+std::string Child::ToString() const {
+  return absl::StrCat(image.ToString(), trash_id.empty() ? "" : " (in the trash)");
+}
+
 }  // namespace hvagent::block

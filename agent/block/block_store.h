@@ -13,6 +13,7 @@
 #define HVAGENT_AGENT_BLOCK_BLOCK_STORE_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -57,11 +58,34 @@ struct SnapshotInfo {
 struct ImageInfo {
   Bytes size;
   Bytes object_size;
-  absl::Time create_time;  // by the cluster's clock
-  std::optional<SnapshotName> parent;
+  absl::Time create_time;                       // by the cluster's clock
+  std::optional<SnapshotName> parent;           // a snapshot in the trash has lost its name
+  bool parent_in_trash = false;                 // the parent's image is there
   std::vector<SnapshotInfo> snapshots;          // oldest first
   std::map<std::string, std::string> metadata;  // our keys and others'
 };
+
+// An image that was cloned from a snapshot of another.
+struct Child {
+  ImageName image;
+  std::string trash_id;  // while it is in the trash; else empty
+
+  // "vms/65bd684f_disk (in the trash)", for messages only.
+  std::string ToString() const;
+  friend auto operator<=>(const Child&, const Child&) = default;
+};
+
+// An image in its pool's trash: it has no name of its own there, only an id.
+struct TrashedImage {
+  std::string id;
+  std::string name;       // what it was called
+  absl::Time trashed_at;  // by the cluster's clock
+  absl::Time kept_until;  // before then it is not removed
+  friend bool operator==(const TrashedImage&, const TrashedImage&) = default;
+};
+
+// Called between two objects, with how far it is; false stops. Must not block.
+using FlattenProgress = std::function<bool(Bytes done, Bytes total)>;
 
 // What Amend does to an image, in one open of it.
 struct ImageChange {
@@ -69,6 +93,9 @@ struct ImageChange {
   std::optional<Bytes> grow_to;
   // Sets these keys; others stay.
   std::map<std::string, std::string> metadata;
+  // Then takes these away, as what a clone inherited from its parent and what is not true of it.
+  // One that is not there is no error.
+  std::vector<std::string> remove_metadata;
 };
 
 // A monitor's address as clients use it.
@@ -155,12 +182,43 @@ class BlockStore {
 
   // Makes the snapshot, protected. One that is there is left, and protected if it was not.
   virtual absl::Status CreateProtectedSnapshot(const SnapshotName& snapshot) = 0;
-  // The images that were cloned from the snapshot, "pool/name", in any pool; those in the trash say
-  // so. Their number is what it costs, not that of the images in their pools.
-  virtual absl::StatusOr<std::vector<std::string>> ListChildren(const SnapshotName& snapshot) = 0;
+  // The images that were cloned from the snapshot, in any pool, the trash's included. Their number
+  // is what it costs, not that of the images in their pools.
+  virtual absl::StatusOr<std::vector<Child>> ListChildren(const SnapshotName& snapshot) = 0;
   // Unprotects and removes; one that is gone is no error, but an image that is gone is.
   // Errors: FAILED_PRECONDITION (IMAGE_HAS_CHILDREN, naming them, the trash's included).
   virtual absl::Status RemoveSnapshot(const SnapshotName& snapshot) = 0;
+  // As RemoveSnapshot, but clones of format 2 are no hindrance: they keep what they need of it in
+  // the trash, and it goes with the last of them. No other clone can be made.
+  // Errors: FAILED_PRECONDITION (IMAGE_HAS_CHILDREN: clones of format 1, naming all).
+  virtual absl::Status MoveSnapshotToTrash(const SnapshotName& snapshot) = 0;
+  // The bytes of the objects that were written between the snapshot before it and this one: what
+  // it may keep in use. Costs a look at each object, or where there is an object map, at that.
+  virtual absl::StatusOr<Bytes> MeasureSnapshot(const SnapshotName& snapshot) = 0;
+
+  // Copies into the image what it still reads from its parent, and lets go of that; one without a
+  // parent is left. A guest that has the image open goes on, and its QEMU does the copying, which
+  // `progress` cannot stop then. Idempotent: one that was stopped is gone on with.
+  // Errors: CANCELLED (FLATTEN_STOPPED: `progress` said so).
+  virtual absl::Status FlattenImage(const ImageName& image, const FlattenProgress& progress) = 0;
+
+  // Puts an image away, with its snapshots, for at least `delay`. The delay is the cluster's to
+  // keep, whoever removes it then.
+  // Errors: FAILED_PRECONDITION (IMAGE_IN_USE).
+  virtual absl::Status MoveToTrash(const ImageName& image, absl::Duration delay) = 0;
+  // At most `limit` images of the pool's trash whose ids sort after `after`, by id.
+  virtual absl::StatusOr<std::vector<TrashedImage>> ListTrash(const std::string& pool,
+                                                              const std::string& after,
+                                                              size_t limit) = 0;
+  // Everything about an image in the trash. Errors: NOT_FOUND (IMAGE_NOT_FOUND), as for all three.
+  virtual absl::StatusOr<ImageInfo> GetTrashedImage(const std::string& pool,
+                                                    const std::string& id) = 0;
+  // Errors: FAILED_PRECONDITION (TRASH_KEPT: its delay is not over; IMAGE_HAS_SNAPSHOTS: images
+  // that were cloned from it still need them).
+  virtual absl::Status RemoveFromTrash(const std::string& pool, const std::string& id) = 0;
+  // Gives it a name again. Errors: ALREADY_EXISTS (IMAGE_EXISTS).
+  virtual absl::Status RestoreFromTrash(const std::string& pool, const std::string& id,
+                                        const std::string& name) = 0;
 };
 
 }  // namespace hvagent::block

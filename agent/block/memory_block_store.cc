@@ -167,13 +167,49 @@ absl::Status MemoryBlockStore::CreateProtectedSnapshot(const SnapshotName& snaps
   return Call([&](MemoryImages& images) { return images.CreateProtectedSnapshot(snapshot); });
 }
 
-absl::StatusOr<std::vector<std::string>> MemoryBlockStore::ListChildren(
-    const SnapshotName& snapshot) {
+absl::StatusOr<std::vector<Child>> MemoryBlockStore::ListChildren(const SnapshotName& snapshot) {
   return Call([&](MemoryImages& images) { return images.ListChildren(snapshot); });
 }
 
 absl::Status MemoryBlockStore::RemoveSnapshot(const SnapshotName& snapshot) {
   return Call([&](MemoryImages& images) { return images.RemoveSnapshot(snapshot); });
+}
+
+absl::Status MemoryBlockStore::MoveSnapshotToTrash(const SnapshotName& snapshot) {
+  return Call([&](MemoryImages& images) { return images.MoveSnapshotToTrash(snapshot); });
+}
+
+absl::StatusOr<Bytes> MemoryBlockStore::MeasureSnapshot(const SnapshotName& snapshot) {
+  return Call([&](MemoryImages& images) { return images.MeasureSnapshot(snapshot); });
+}
+
+absl::Status MemoryBlockStore::FlattenImage(const ImageName& image,
+                                            const FlattenProgress& progress) {
+  return Call([&](MemoryImages& images) { return images.FlattenImage(image, progress); });
+}
+
+absl::Status MemoryBlockStore::MoveToTrash(const ImageName& image, absl::Duration delay) {
+  return Call([&](MemoryImages& images) { return images.MoveToTrash(image, delay, clock_.Now()); });
+}
+
+absl::StatusOr<std::vector<TrashedImage>> MemoryBlockStore::ListTrash(const std::string& pool,
+                                                                      const std::string& after,
+                                                                      size_t limit) {
+  return Call([&](MemoryImages& images) { return images.ListTrash(pool, after, limit); });
+}
+
+absl::StatusOr<ImageInfo> MemoryBlockStore::GetTrashedImage(const std::string& pool,
+                                                            const std::string& id) {
+  return Call([&](MemoryImages& images) { return images.GetTrashedImage(pool, id); });
+}
+
+absl::Status MemoryBlockStore::RemoveFromTrash(const std::string& pool, const std::string& id) {
+  return Call([&](MemoryImages& images) { return images.RemoveFromTrash(pool, id, clock_.Now()); });
+}
+
+absl::Status MemoryBlockStore::RestoreFromTrash(const std::string& pool, const std::string& id,
+                                                const std::string& name) {
+  return Call([&](MemoryImages& images) { return images.RestoreFromTrash(pool, id, name); });
 }
 
 }  // namespace hvagent::block

@@ -64,8 +64,20 @@ class MemoryBlockStore : public BlockStore {
   absl::StatusOr<std::vector<std::string>> ListWatchers(const ImageName& image) override;
   absl::Status RemoveImage(const ImageName& image) override;
   absl::Status CreateProtectedSnapshot(const SnapshotName& snapshot) override;
-  absl::StatusOr<std::vector<std::string>> ListChildren(const SnapshotName& snapshot) override;
+  absl::StatusOr<std::vector<Child>> ListChildren(const SnapshotName& snapshot) override;
   absl::Status RemoveSnapshot(const SnapshotName& snapshot) override;
+  absl::Status MoveSnapshotToTrash(const SnapshotName& snapshot) override;
+  absl::StatusOr<Bytes> MeasureSnapshot(const SnapshotName& snapshot) override;
+  absl::Status FlattenImage(const ImageName& image, const FlattenProgress& progress) override;
+  absl::Status MoveToTrash(const ImageName& image, absl::Duration delay) override;
+  absl::StatusOr<std::vector<TrashedImage>> ListTrash(const std::string& pool,
+                                                      const std::string& after,
+                                                      size_t limit) override;
+  absl::StatusOr<ImageInfo> GetTrashedImage(const std::string& pool,
+                                            const std::string& id) override;
+  absl::Status RemoveFromTrash(const std::string& pool, const std::string& id) override;
+  absl::Status RestoreFromTrash(const std::string& pool, const std::string& id,
+                                const std::string& name) override;
 
  private:
   class Writer;

@@ -66,7 +66,7 @@ void MemoryImages::Content::Resize(Bytes to) {
 
 const MemoryImages::Snapshot* MemoryImages::Image::FindSnapshot(absl::string_view name) const {
   for (const Snapshot& snapshot : snapshots) {
-    if (snapshot.info.name == name) return &snapshot;
+    if (snapshot.info.name == name && !snapshot.in_trash) return &snapshot;
   }
   return nullptr;
 }
@@ -99,34 +99,47 @@ absl::Status MemoryImages::CheckFree(const ImageName& name) const {
   return images_.count(name) > 0 ? ImageExists(name) : absl::OkStatus();
 }
 
-std::vector<std::string> MemoryImages::ChildrenOf(const Image& image,
-                                                  absl::string_view snapshot) const {
-  std::vector<std::string> children;
-  for (const auto& [name, child] : images_) {
-    if (child.parent.has_value() && child.parent->image_id == image.id &&
-        child.parent->snapshot == snapshot) {
-      children.push_back(name.ToString());
-    }
+std::vector<Child> MemoryImages::ChildrenOf(const Image& image, absl::string_view snapshot) const {
+  const auto is_child = [&](const Image& other) {
+    return other.parent.has_value() && other.parent->image_id == image.id &&
+           other.parent->snapshot == snapshot;
+  };
+  std::vector<Child> children;
+  for (const auto& [name, other] : images_) {
+    if (is_child(other)) children.push_back({name, ""});
+  }
+  for (const auto& [key, trashed] : trash_) {
+    if (is_child(trashed.image)) children.push_back({trashed.name, trashed.info.id});
   }
   return children;
 }
 
-absl::StatusOr<ImageInfo> MemoryImages::GetImage(const ImageName& name) const {
-  ASSIGN_OR_RETURN(const Image* image, Find(name));
+ImageInfo MemoryImages::Describe(const Image& image) const {
   ImageInfo info;
-  info.size = image->content.size;
-  info.object_size = image->content.object_size;
-  info.create_time = image->create_time;
-  info.metadata = image->metadata;
-  for (const Snapshot& snapshot : image->snapshots) info.snapshots.push_back(snapshot.info);
-  if (image->parent.has_value()) {
-    for (const auto& [other_name, other] : images_) {
-      if (other.id == image->parent->image_id) {
-        info.parent = SnapshotName{other_name, image->parent->snapshot};
-      }
+  info.size = image.content.size;
+  info.object_size = image.content.object_size;
+  info.create_time = image.create_time;
+  info.metadata = image.metadata;
+  for (const Snapshot& snapshot : image.snapshots) {
+    if (!snapshot.in_trash) info.snapshots.push_back(snapshot.info);
+  }
+  if (!image.parent.has_value()) return info;
+  for (const auto& [name, other] : images_) {
+    if (other.id == image.parent->image_id) {
+      info.parent = SnapshotName{name, image.parent->snapshot};
     }
   }
+  for (const auto& [key, trashed] : trash_) {
+    if (trashed.image.id != image.parent->image_id) continue;
+    info.parent = SnapshotName{trashed.name, image.parent->snapshot};
+    info.parent_in_trash = true;
+  }
   return info;
+}
+
+absl::StatusOr<ImageInfo> MemoryImages::GetImage(const ImageName& name) const {
+  ASSIGN_OR_RETURN(const Image* image, Find(name));
+  return Describe(*image);
 }
 
 absl::StatusOr<SnapshotInfo> MemoryImages::GetSnapshot(const SnapshotName& name) const {
@@ -187,6 +200,7 @@ absl::Status MemoryImages::CloneImage(const SnapshotName& parent, const ImageNam
 absl::Status MemoryImages::AmendImage(const ImageName& name, const ImageChange& change) {
   ASSIGN_OR_RETURN(Image * image, Find(name));
   for (const auto& [key, value] : change.metadata) image->metadata[key] = value;
+  for (const std::string& key : change.remove_metadata) image->metadata.erase(key);
   if (change.grow_to.has_value() && *change.grow_to > image->content.size) {
     image->content.Resize(*change.grow_to);
   }
@@ -218,7 +232,9 @@ absl::Status MemoryImages::RemoveImage(const ImageName& name) {
   if (!image->watchers.empty()) {
     return ImageInUse(name, {image->watchers.begin(), image->watchers.end()});
   }
+  const std::optional<Parent> parent = image->parent;
   images_.erase(name);
+  ReleaseParent(parent);
   return absl::OkStatus();
 }
 
@@ -230,8 +246,7 @@ absl::Status MemoryImages::CreateProtectedSnapshot(const SnapshotName& name) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::string>> MemoryImages::ListChildren(
-    const SnapshotName& name) const {
+absl::StatusOr<std::vector<Child>> MemoryImages::ListChildren(const SnapshotName& name) const {
   RETURN_IF_ERROR(Find(name).status());
   ASSIGN_OR_RETURN(const Image* image, Find(name.image));
   return ChildrenOf(*image, name.snapshot);
@@ -239,10 +254,11 @@ absl::StatusOr<std::vector<std::string>> MemoryImages::ListChildren(
 
 absl::Status MemoryImages::RemoveSnapshot(const SnapshotName& name) {
   ASSIGN_OR_RETURN(Image * image, Find(name.image));
-  const std::vector<std::string> children = ChildrenOf(*image, name.snapshot);
+  const std::vector<Child> children = ChildrenOf(*image, name.snapshot);
   if (!children.empty()) return ImageHasChildren(name, children);
-  std::erase_if(image->snapshots,
-                [&](const Snapshot& snapshot) { return snapshot.info.name == name.snapshot; });
+  std::erase_if(image->snapshots, [&](const Snapshot& snapshot) {
+    return snapshot.info.name == name.snapshot && !snapshot.in_trash;
+  });
   return absl::OkStatus();
 }
 

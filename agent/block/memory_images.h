@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -39,8 +40,18 @@ class MemoryImages {
   absl::StatusOr<std::vector<std::string>> ListWatchers(const ImageName& name) const;
   absl::Status RemoveImage(const ImageName& name);
   absl::Status CreateProtectedSnapshot(const SnapshotName& name);
-  absl::StatusOr<std::vector<std::string>> ListChildren(const SnapshotName& name) const;
+  absl::StatusOr<std::vector<Child>> ListChildren(const SnapshotName& name) const;
   absl::Status RemoveSnapshot(const SnapshotName& name);
+  absl::Status MoveSnapshotToTrash(const SnapshotName& name);
+  absl::StatusOr<Bytes> MeasureSnapshot(const SnapshotName& name) const;
+  absl::Status FlattenImage(const ImageName& name, const FlattenProgress& progress);
+  absl::Status MoveToTrash(const ImageName& name, absl::Duration delay, absl::Time now);
+  absl::StatusOr<std::vector<TrashedImage>> ListTrash(const std::string& pool,
+                                                      const std::string& after, size_t limit) const;
+  absl::StatusOr<ImageInfo> GetTrashedImage(const std::string& pool, const std::string& id) const;
+  absl::Status RemoveFromTrash(const std::string& pool, const std::string& id, absl::Time now);
+  absl::Status RestoreFromTrash(const std::string& pool, const std::string& id,
+                                const std::string& name);
 
   // What a writer does.
   absl::Status Write(const ImageName& name, uint64_t offset_bytes, absl::string_view data);
@@ -71,6 +82,7 @@ class MemoryImages {
   struct Snapshot {
     SnapshotInfo info;
     std::shared_ptr<const Content> content;
+    bool in_trash = false;  // kept only for its clones
   };
   struct Parent {
     uint64_t image_id;
@@ -85,6 +97,7 @@ class MemoryImages {
     std::map<std::string, std::string> metadata;
     std::set<std::string> watchers;
 
+    // One that is not in the trash.
     const Snapshot* FindSnapshot(absl::string_view name) const;
   };
 
@@ -94,10 +107,21 @@ class MemoryImages {
   absl::StatusOr<const Snapshot*> Find(const SnapshotName& name) const;
   // That the pool is there, and the image is not.
   absl::Status CheckFree(const ImageName& name) const;
-  std::vector<std::string> ChildrenOf(const Image& image, absl::string_view snapshot) const;
+  std::vector<Child> ChildrenOf(const Image& image, absl::string_view snapshot) const;
+  ImageInfo Describe(const Image& image) const;
+  // Lets go of the snapshot that `parent` names, if it was kept only for the clone that is gone.
+  void ReleaseParent(const std::optional<Parent>& parent);
+
+  struct Trashed {
+    TrashedImage info;
+    ImageName name;
+    Image image;
+  };
+  using TrashKey = std::pair<std::string, std::string>;  // pool and id
 
   std::set<std::string> pools_;
   std::map<ImageName, Image> images_;
+  std::map<TrashKey, Trashed> trash_;
   uint64_t next_id_ = 1;
 };
 

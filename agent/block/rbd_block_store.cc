@@ -11,25 +11,27 @@
 #include "agent/block/rbd_error.h"
 #include "agent/block/rbd_image.h"
 #include "agent/block/rbd_image_writer.h"
+#include "agent/block/rbd_snapshots.h"
+#include "agent/block/rbd_trash.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 
 namespace hvagent::block {
 namespace {
 
-absl::StatusOr<SnapshotInfo> FindSnapshot(const RbdImage& image, const SnapshotName& name) {
-  // The whole image, and not only this snapshot of it, is open: that takes no operation more, and
-  // tells a missing snapshot from a missing image.
-  ASSIGN_OR_RETURN(std::vector<SnapshotInfo> snapshots, image.Snapshots());
-  for (SnapshotInfo& snapshot : snapshots) {
-    if (snapshot.name == name.snapshot) return std::move(snapshot);
+absl::StatusOr<ImageInfo> Describe(const RbdImage& image) {
+  ImageInfo info;
+  ASSIGN_OR_RETURN(info.size, image.Size());
+  ASSIGN_OR_RETURN(info.object_size, image.ObjectSize());
+  ASSIGN_OR_RETURN(info.create_time, image.CreateTime());
+  ASSIGN_OR_RETURN(const auto parent, image.Parent());
+  if (parent.has_value()) {
+    info.parent = parent->snapshot;
+    info.parent_in_trash = parent->in_trash;
   }
-  return SnapshotNotFound(name);
-}
-
-absl::StatusOr<SnapshotInfo> FindSnapshot(const RadosSession& session, const SnapshotName& name) {
-  ASSIGN_OR_RETURN(const RbdImage image, RbdImage::OpenReadOnly(session, name.image));
-  return FindSnapshot(image, name);
+  ASSIGN_OR_RETURN(info.snapshots, image.Snapshots());
+  ASSIGN_OR_RETURN(info.metadata, image.Metadata());
+  return info;
 }
 
 // Why librbd would not clone. Its errno alone does not say which name was missing.
@@ -42,18 +44,6 @@ absl::Status WhyNotCloned(const RadosSession& session, const SnapshotName& paren
   }
   return CephStatus(result, absl::StrCat("clone ", parent.ToString(), " to ", child.ToString()),
                     session.entity());
-}
-
-// The clones of one snapshot of `image`.
-absl::StatusOr<std::vector<std::string>> ChildrenOf(const RadosSession& session,
-                                                    const RbdImage& image,
-                                                    const SnapshotName& name) {
-  // Those of all its snapshots first. Mostly there are none, and a snapshot that was interrupted
-  // in the making can be removed but not opened.
-  ASSIGN_OR_RETURN(std::vector<std::string> children, image.Children());
-  if (children.empty()) return children;
-  ASSIGN_OR_RETURN(const RbdImage snapshot, RbdImage::OpenReadOnly(session, name));
-  return snapshot.Children();
 }
 
 }  // namespace
@@ -81,14 +71,7 @@ absl::StatusOr<ClusterInfo> RbdBlockStore::GetCluster() {
 absl::StatusOr<ImageInfo> RbdBlockStore::GetImage(const ImageName& name) {
   return connection_.Call([&](const RadosSession& session) -> absl::StatusOr<ImageInfo> {
     ASSIGN_OR_RETURN(const RbdImage image, RbdImage::OpenReadOnly(session, name));
-    ImageInfo info;
-    ASSIGN_OR_RETURN(info.size, image.Size());
-    ASSIGN_OR_RETURN(info.object_size, image.ObjectSize());
-    ASSIGN_OR_RETURN(info.create_time, image.CreateTime());
-    ASSIGN_OR_RETURN(info.parent, image.Parent());
-    ASSIGN_OR_RETURN(info.snapshots, image.Snapshots());
-    ASSIGN_OR_RETURN(info.metadata, image.Metadata());
-    return info;
+    return Describe(image);
   });
 }
 
@@ -178,6 +161,9 @@ absl::Status RbdBlockStore::AmendImage(const ImageName& name, const ImageChange&
     for (const auto& [key, value] : change.metadata) {
       RETURN_IF_ERROR(image.SetMetadata(key, value));
     }
+    for (const std::string& key : change.remove_metadata) {
+      RETURN_IF_ERROR(image.RemoveMetadata(key));
+    }
     ASSIGN_OR_RETURN(const Bytes size, image.Size());
     if (change.grow_to > size) RETURN_IF_ERROR(image.Resize(*change.grow_to));
     return std::move(image).Close();
@@ -237,33 +223,64 @@ absl::Status RbdBlockStore::CreateProtectedSnapshot(const SnapshotName& name) {
   });
 }
 
-absl::StatusOr<std::vector<std::string>> RbdBlockStore::ListChildren(const SnapshotName& name) {
-  return connection_.Call(
-      [&](const RadosSession& session) -> absl::StatusOr<std::vector<std::string>> {
-        ASSIGN_OR_RETURN(const RbdImage image, RbdImage::OpenReadOnly(session, name.image));
-        RETURN_IF_ERROR(FindSnapshot(image, name).status());
-        return ChildrenOf(session, image, name);
-      });
+absl::StatusOr<std::vector<Child>> RbdBlockStore::ListChildren(const SnapshotName& name) {
+  return connection_.Call([&](const RadosSession& session) { return ChildrenOf(session, name); });
 }
 
 absl::Status RbdBlockStore::RemoveSnapshot(const SnapshotName& name) {
+  return connection_.Call([&](const RadosSession& session) {
+    return hvagent::block::RemoveSnapshot(session, name, WithClones::kRefuse);
+  });
+}
+
+absl::Status RbdBlockStore::MoveSnapshotToTrash(const SnapshotName& name) {
+  return connection_.Call([&](const RadosSession& session) {
+    return hvagent::block::RemoveSnapshot(session, name, WithClones::kToTrash);
+  });
+}
+
+absl::StatusOr<Bytes> RbdBlockStore::MeasureSnapshot(const SnapshotName& name) {
+  return connection_.Call([&](const RadosSession& session) { return Measure(session, name); });
+}
+
+absl::Status RbdBlockStore::FlattenImage(const ImageName& name, const FlattenProgress& progress) {
   return connection_.Call([&](const RadosSession& session) -> absl::Status {
-    ASSIGN_OR_RETURN(RbdImage image, RbdImage::Open(session, name.image));
-    const absl::Status found = FindSnapshot(image, name).status();
-    if (absl::IsNotFound(found)) return absl::OkStatus();
-    RETURN_IF_ERROR(found);
-    // Unprotecting finds clones of format 1 only, and removing does not mind those of format 2.
-    ASSIGN_OR_RETURN(std::vector<std::string> children, ChildrenOf(session, image, name));
-    if (!children.empty()) return ImageHasChildren(name, children);
-    const absl::Status unprotected = image.Unprotect(name.snapshot);
-    if (RawCode(unprotected, "ceph") == EBUSY) {  // somebody cloned it just now
-      ASSIGN_OR_RETURN(children, ChildrenOf(session, image, name));
-      return ImageHasChildren(name, children);
-    }
-    RETURN_IF_ERROR(unprotected);
-    RETURN_IF_ERROR(image.RemoveSnapshot(name.snapshot));
+    ASSIGN_OR_RETURN(RbdImage image, RbdImage::Open(session, name));
+    ASSIGN_OR_RETURN(const auto parent, image.Parent());
+    if (parent.has_value()) RETURN_IF_ERROR(image.Flatten(progress));
     return std::move(image).Close();
   });
+}
+
+absl::Status RbdBlockStore::MoveToTrash(const ImageName& name, absl::Duration delay) {
+  return connection_.Call(
+      [&](const RadosSession& session) { return TrashImage(session, name, delay); });
+}
+
+absl::StatusOr<std::vector<TrashedImage>> RbdBlockStore::ListTrash(const std::string& pool,
+                                                                   const std::string& after,
+                                                                   size_t limit) {
+  return connection_.Call(
+      [&](const RadosSession& session) { return ListTrashedImages(session, pool, after, limit); });
+}
+
+absl::StatusOr<ImageInfo> RbdBlockStore::GetTrashedImage(const std::string& pool,
+                                                         const std::string& id) {
+  return connection_.Call([&](const RadosSession& session) -> absl::StatusOr<ImageInfo> {
+    ASSIGN_OR_RETURN(const RbdImage image, RbdImage::OpenTrashed(session, pool, id));
+    return Describe(image);
+  });
+}
+
+absl::Status RbdBlockStore::RemoveFromTrash(const std::string& pool, const std::string& id) {
+  return connection_.Call(
+      [&](const RadosSession& session) { return RemoveTrashedImage(session, pool, id); });
+}
+
+absl::Status RbdBlockStore::RestoreFromTrash(const std::string& pool, const std::string& id,
+                                             const std::string& name) {
+  return connection_.Call(
+      [&](const RadosSession& session) { return RestoreTrashedImage(session, pool, id, name); });
 }
 
 }  // namespace hvagent::block

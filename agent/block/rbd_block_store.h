@@ -53,8 +53,20 @@ class RbdBlockStore : public BlockStore {
   absl::StatusOr<std::vector<std::string>> ListWatchers(const ImageName& name) override;
   absl::Status RemoveImage(const ImageName& name) override;
   absl::Status CreateProtectedSnapshot(const SnapshotName& name) override;
-  absl::StatusOr<std::vector<std::string>> ListChildren(const SnapshotName& name) override;
+  absl::StatusOr<std::vector<Child>> ListChildren(const SnapshotName& name) override;
   absl::Status RemoveSnapshot(const SnapshotName& name) override;
+  absl::Status MoveSnapshotToTrash(const SnapshotName& name) override;
+  absl::StatusOr<Bytes> MeasureSnapshot(const SnapshotName& name) override;
+  absl::Status FlattenImage(const ImageName& name, const FlattenProgress& progress) override;
+  absl::Status MoveToTrash(const ImageName& name, absl::Duration delay) override;
+  absl::StatusOr<std::vector<TrashedImage>> ListTrash(const std::string& pool,
+                                                      const std::string& after,
+                                                      size_t limit) override;
+  absl::StatusOr<ImageInfo> GetTrashedImage(const std::string& pool,
+                                            const std::string& id) override;
+  absl::Status RemoveFromTrash(const std::string& pool, const std::string& id) override;
+  absl::Status RestoreFromTrash(const std::string& pool, const std::string& id,
+                                const std::string& name) override;
 
  private:
   RbdConnection connection_;

@@ -44,6 +44,18 @@ absl::StatusOr<RbdImage> RbdImage::OpenReadOnly(const RadosSession& session,
   return image;
 }
 
+absl::StatusOr<RbdImage> RbdImage::OpenTrashed(const RadosSession& session, const std::string& pool,
+                                               const std::string& id) {
+  RbdImage image(session, {pool, "", id});
+  ASSIGN_OR_RETURN(image.pool_, session.OpenPool(pool));
+  rbd_image_t handle = nullptr;
+  const int result = rbd_open_by_id_read_only(image.pool_.get(), id.c_str(), &handle, nullptr);
+  if (result == -ENOENT) return TrashedImageNotFound(pool, id);
+  RETURN_IF_ERROR(image.ToStatus(result, "open"));
+  image.image_.reset(handle);
+  return image;
+}
+
 absl::Status RbdImage::ToStatus(int result, absl::string_view action) const {
   if (result >= 0) return absl::OkStatus();
   return CephStatus(result, absl::StrCat(action, " image ", name_.ToString()), session_->entity());
@@ -70,13 +82,14 @@ absl::StatusOr<absl::Time> RbdImage::CreateTime() const {
   return absl::TimeFromTimespec(time);
 }
 
-absl::StatusOr<std::optional<SnapshotName>> RbdImage::Parent() const {
+absl::StatusOr<std::optional<RbdImage::ParentInfo>> RbdImage::Parent() const {
   rbd_linked_image_spec_t image;
   rbd_snap_spec_t snapshot;
   const int result = rbd_get_parent(image_.get(), &image, &snapshot);
   if (result == -ENOENT) return std::nullopt;
   RETURN_IF_ERROR(ToStatus(result, "get the parent of"));
-  SnapshotName parent{{image.pool_name, image.pool_namespace, image.image_name}, snapshot.name};
+  ParentInfo parent{{{image.pool_name, image.pool_namespace, image.image_name}, snapshot.name},
+                    image.trash};
   rbd_linked_image_spec_cleanup(&image);
   rbd_snap_spec_cleanup(&snapshot);
   return parent;
@@ -151,8 +164,56 @@ absl::Status RbdImage::SetMetadata(const std::string& key, const std::string& va
                   "set the metadata of");
 }
 
+absl::Status RbdImage::RemoveMetadata(const std::string& key) {
+  const int result = rbd_metadata_remove(image_.get(), key.c_str());
+  return result == -ENOENT ? absl::OkStatus() : ToStatus(result, "take away metadata of");
+}
+
 absl::Status RbdImage::Resize(Bytes size) {
   return ToStatus(rbd_resize(image_.get(), size.count()), "resize");
+}
+
+namespace {
+
+// What librbd's callbacks of Flatten and MeasureChanges work on.
+struct Flattening {
+  const FlattenProgress& progress;
+  Bytes object_size;
+  bool stopped = false;
+};
+
+// librbd counts in objects here.
+int OnFlattened(uint64_t done, uint64_t total, void* argument) noexcept {
+  auto& flattening = *static_cast<Flattening*>(argument);
+  const uint64_t object = flattening.object_size.count();
+  if (flattening.progress(Bytes(done * object), Bytes(total * object))) return 0;
+  flattening.stopped = true;
+  return -ECANCELED;
+}
+
+int OnExtent(uint64_t /*offset*/, size_t length, int exists, void* argument) noexcept {
+  if (exists != 0) *static_cast<uint64_t*>(argument) += length;
+  return 0;
+}
+
+}  // namespace
+
+absl::Status RbdImage::Flatten(const FlattenProgress& progress) {
+  ASSIGN_OR_RETURN(const Bytes object_size, ObjectSize());
+  Flattening flattening{progress, object_size};
+  const int result = rbd_flatten_with_progress(image_.get(), OnFlattened, &flattening);
+  if (result < 0 && flattening.stopped) return FlattenStopped(name_);
+  return ToStatus(result, "flatten");
+}
+
+absl::StatusOr<Bytes> RbdImage::MeasureChanges(const std::string& since) const {
+  ASSIGN_OR_RETURN(const Bytes size, Size());
+  uint64_t changed = 0;
+  RETURN_IF_ERROR(ToStatus(
+      rbd_diff_iterate2(image_.get(), since.empty() ? nullptr : since.c_str(), 0, size.count(),
+                        /*include_parent=*/0, /*whole_object=*/1, OnExtent, &changed),
+      "measure"));
+  return Bytes(changed);
 }
 
 absl::Status RbdImage::Lock() {
@@ -186,7 +247,7 @@ absl::StatusOr<std::vector<std::string>> RbdImage::Watchers() const {
   return addresses;
 }
 
-absl::StatusOr<std::vector<std::string>> RbdImage::Children() const {
+absl::StatusOr<std::vector<Child>> RbdImage::Children() const {
   std::vector<rbd_linked_image_spec_t> list(8);
   size_t count = list.size();
   int result = 0;
@@ -194,10 +255,10 @@ absl::StatusOr<std::vector<std::string>> RbdImage::Children() const {
     list.resize(count);
   }
   RETURN_IF_ERROR(ToStatus(result, "list the clones of"));
-  std::vector<std::string> children;
+  std::vector<Child> children;
   for (size_t i = 0; i < count; ++i) {
-    const ImageName name{list[i].pool_name, list[i].pool_namespace, list[i].image_name};
-    children.push_back(absl::StrCat(name.ToString(), list[i].trash ? " (in the trash)" : ""));
+    children.push_back({{list[i].pool_name, list[i].pool_namespace, list[i].image_name},
+                        list[i].trash ? list[i].image_id : ""});
   }
   rbd_linked_image_spec_list_cleanup(list.data(), count);
   return children;

@@ -28,6 +28,11 @@ class RbdImage {
   static absl::StatusOr<RbdImage> OpenReadOnly(const RadosSession& session,
                                                const SnapshotName& name);
 
+  // An image in the trash of `pool`. Leaves no watcher.
+  // Errors: NOT_FOUND (POOL_NOT_FOUND, IMAGE_NOT_FOUND).
+  static absl::StatusOr<RbdImage> OpenTrashed(const RadosSession& session, const std::string& pool,
+                                              const std::string& id);
+
   // Closes the image; the destructor does too, but cannot say that it failed.
   absl::Status Close() &&;
 
@@ -35,7 +40,11 @@ class RbdImage {
   absl::StatusOr<Bytes> Size() const;
   absl::StatusOr<Bytes> ObjectSize() const;
   absl::StatusOr<absl::Time> CreateTime() const;
-  absl::StatusOr<std::optional<SnapshotName>> Parent() const;
+  struct ParentInfo {
+    SnapshotName snapshot;
+    bool in_trash = false;
+  };
+  absl::StatusOr<std::optional<ParentInfo>> Parent() const;
   // Those that users made, oldest first.
   absl::StatusOr<std::vector<SnapshotInfo>> Snapshots() const;
   // All, with those that only librbd needs: trash of format 2 clones, mirroring, groups.
@@ -43,7 +52,14 @@ class RbdImage {
 
   absl::StatusOr<std::map<std::string, std::string>> Metadata() const;
   absl::Status SetMetadata(const std::string& key, const std::string& value);
+  // One that is not there is no error.
+  absl::Status RemoveMetadata(const std::string& key);
   absl::Status Resize(Bytes size);
+  // Errors: CANCELLED (FLATTEN_STOPPED).
+  absl::Status Flatten(const FlattenProgress& progress);
+  // The bytes of the objects that differ between the snapshot `since` (empty: nothing) and what it
+  // was opened at.
+  absl::StatusOr<Bytes> MeasureChanges(const std::string& since) const;
   // Takes the exclusive lock, where the image has that feature, and keeps it until it is closed.
   absl::Status Lock();
   // Reads less than `length_bytes` only at the image's end.
@@ -52,7 +68,7 @@ class RbdImage {
   // The addresses of the clients that have it open for writing, without this one.
   absl::StatusOr<std::vector<std::string>> Watchers() const;
   // The clones of the snapshot that it was opened at, or of all, with those in the trash.
-  absl::StatusOr<std::vector<std::string>> Children() const;
+  absl::StatusOr<std::vector<Child>> Children() const;
 
   // What is so already is no error for these three.
   absl::Status CreateSnapshot(const std::string& snapshot);

@@ -77,6 +77,8 @@ absl::StatusOr<std::shared_ptr<RadosSession>> RadosSession::Connect(const RbdOpt
   }
   // Guests profit from a cache; an import only copies its data once more for it.
   RETURN_IF_ERROR(Configure(cluster, "rbd_cache", "false"));
+  // RbdImageWriter leaves what it writes as it is until it is written: no copy is needed.
+  RETURN_IF_ERROR(Configure(cluster, "rbd_disable_zero_copy_writes", "false"));
   RETURN_IF_ERROR(ConnectStatus(rados_connect(cluster.get()), options));
   char* address = nullptr;
   RETURN_IF_ERROR(
@@ -90,7 +92,8 @@ absl::StatusOr<PoolHandle> RadosSession::OpenPool(const std::string& pool,
                                                   const std::string& rados_namespace) const {
   // For a pool that is not in our OSD map librados asks the monitors for a newer one, without any
   // time limit. So ask them first with one.
-  if (!IsInOurMap(pool)) RETURN_IF_ERROR(AskForPool(pool));
+  const std::vector<std::string> known = Pools();
+  if (std::find(known.begin(), known.end(), pool) == known.end()) RETURN_IF_ERROR(AskForPool(pool));
   rados_ioctx_t handle = nullptr;
   const int result = rados_ioctx_create(cluster_.get(), pool.c_str(), &handle);
   if (result == -ENOENT) return PoolNotFound(pool);
@@ -101,7 +104,7 @@ absl::StatusOr<PoolHandle> RadosSession::OpenPool(const std::string& pool,
   return PoolHandle(handle);
 }
 
-bool RadosSession::IsInOurMap(const std::string& pool) const {
+std::vector<std::string> RadosSession::Pools() const {
   // Names, each with a NUL after it, and one more NUL at the end.
   std::string names(1024, '\0');
   int size = rados_pool_list(cluster_.get(), names.data(), names.size());
@@ -109,8 +112,8 @@ bool RadosSession::IsInOurMap(const std::string& pool) const {
     names.resize(size);
     size = rados_pool_list(cluster_.get(), names.data(), names.size());
   }
-  const std::vector<absl::string_view> list = absl::StrSplit(names, '\0');
-  return size > 0 && std::find(list.begin(), list.end(), pool) != list.end();
+  if (size <= 0) return {};
+  return absl::StrSplit(names, '\0', absl::SkipEmpty());
 }
 
 absl::Status RadosSession::AskForPool(const std::string& pool) const {

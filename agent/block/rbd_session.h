@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -48,6 +49,9 @@ class RadosSession {
   absl::StatusOr<PoolHandle> OpenPool(const std::string& pool,
                                       const std::string& rados_namespace = "") const;
 
+  // The pools that are in our OSD map now. Asks nobody.
+  std::vector<std::string> Pools() const;
+
   // The monitors' own map, as ParseMonMap reads it.
   // Errors: UNAVAILABLE (CEPH_UNAVAILABLE) if they do not answer in time.
   absl::StatusOr<std::string> AskForMonMap() const;
@@ -66,7 +70,6 @@ class RadosSession {
   RadosSession(ClusterHandle cluster, std::string entity, std::string address)
       : entity_(std::move(entity)), address_(std::move(address)), cluster_(std::move(cluster)) {}
 
-  bool IsInOurMap(const std::string& pool) const;
   // Errors: NOT_FOUND (POOL_NOT_FOUND).
   absl::Status AskForPool(const std::string& pool) const;
 

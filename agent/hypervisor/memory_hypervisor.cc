@@ -154,6 +154,7 @@ absl::Status MemoryHypervisor::Start(const Uuid& uuid) {
     return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_START_FAILED",
                  absl::StrCat("cannot start domain ", domain.info.name, ": ", status.message()));
   }
+  ++domain.starts;
   domain.live_xml = domain.xml;
   domain.info.state = DomainState::kRunning;
   events_.Post(uuid);
@@ -278,6 +279,12 @@ bool MemoryHypervisor::IsFrozen(const Uuid& uuid) {
   MutexLock lock(mutex_);
   const auto it = domains_.find(uuid);
   return it != domains_.end() && it->second.frozen;
+}
+
+int MemoryHypervisor::Starts(const Uuid& uuid) {
+  MutexLock lock(mutex_);
+  const auto it = domains_.find(uuid);
+  return it == domains_.end() ? 0 : it->second.starts;
 }
 
 void MemoryHypervisor::CrashDomain(const Uuid& uuid) {

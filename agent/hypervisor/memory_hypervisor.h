@@ -62,6 +62,8 @@ class MemoryHypervisor final : public Hypervisor {
   // Guests have one until it is taken away.
   void SetHasAgent(const Uuid& uuid, bool has_agent);
   bool IsFrozen(const Uuid& uuid);
+  // How often the domain was started.
+  int Starts(const Uuid& uuid);
   // The guest's QEMU dies.
   void CrashDomain(const Uuid& uuid);
 
@@ -73,6 +75,7 @@ class MemoryHypervisor final : public Hypervisor {
     bool ignores_power_button = false;
     bool has_agent = true;
     bool frozen = false;
+    int starts = 0;
 
     bool IsActive() const {
       return info.state == DomainState::kRunning || info.state == DomainState::kPaused;

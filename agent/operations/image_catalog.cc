@@ -65,6 +65,13 @@ absl::StatusOr<std::optional<v1::Image>> ImageCatalog::FindMadeBy(absl::string_v
   return ToProto(name, *info);
 }
 
+absl::Status ImageCatalog::RemoveStaged(absl::string_view operation_id) {
+  const block::ImageName staged = StagedNameOf(operation_id);
+  absl::Status status = block_.RemoveSnapshot({staged, kGoldenSnapshot});
+  if (status.ok()) status = block_.RemoveImage(staged);
+  return absl::IsNotFound(status) ? absl::OkStatus() : status;
+}
+
 absl::StatusOr<std::vector<v1::Image>> ImageCatalog::List(absl::string_view after, size_t limit) {
   std::vector<v1::Image> images;
   std::string last(after);

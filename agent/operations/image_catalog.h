@@ -24,7 +24,7 @@ inline constexpr char kDigestKey[] = "hvagent.sha256";
 // The metadata key of the imported file's format, where it is not raw: "qcow2".
 inline constexpr char kFormatKey[] = "hvagent.format";
 inline constexpr char kFormatQcow2[] = "qcow2";
-// The metadata key of the operation that imported it.
+// The metadata key of the operation that made it.
 inline constexpr char kOperationKey[] = "hvagent.operation";
 // Before a staged image's operation id; such images are not listed.
 inline constexpr char kStagedPrefix[] = "hvagent-import-";
@@ -48,6 +48,9 @@ class ImageCatalog {
   // The image of this id, if that operation made it.
   absl::StatusOr<std::optional<v1::Image>> FindMadeBy(absl::string_view operation_id,
                                                       absl::string_view id);
+
+  // Removes what an operation staged; nothing there is no error.
+  absl::Status RemoveStaged(absl::string_view operation_id);
 
   // At most `limit` images whose id sorts after `after`, by id.
   absl::StatusOr<std::vector<v1::Image>> List(absl::string_view after, size_t limit);

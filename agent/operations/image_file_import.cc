@@ -21,6 +21,8 @@ namespace {
 
 constexpr size_t kPieceBytes = 1 << 20;
 constexpr size_t kMaxPathBytes = 4096;
+// Each step is told to all who watch.
+constexpr uint64_t kProgressStep = 16 << 20;
 
 absl::StatusOr<struct stat> Look(int fd) {
   struct stat info = {};
@@ -47,13 +49,14 @@ absl::Status CopyRaw(int fd, uint64_t file_size, const ImportOptions& options,
   operation.SetTotal(file_size);
   RETURN_IF_ERROR(staged.Create(Bytes(file_size)));
   DataRange data;
+  uint64_t told_to = 0;
   for (uint64_t at = 0;;) {
     RETURN_IF_ERROR(operation.CheckGoesOn());
     if (at >= data.end) {
       data = NextData(fd, at, file_size);
       at = data.begin;
     }
-    operation.SetProgress(at);
+    if (at >= file_size || at - told_to >= kProgressStep) operation.SetProgress(told_to = at);
     if (at >= file_size) return absl::OkStatus();
     // No write goes over the end of an object.
     const size_t length = std::min<uint64_t>(kPieceBytes - at % kPieceBytes, data.end - at);

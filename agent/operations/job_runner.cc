@@ -40,7 +40,8 @@ JobRunner::~JobRunner() { Stop(); }
 
 absl::StatusOr<v1::Operation> JobRunner::Start(v1::Operation::Kind kind, absl::string_view target,
                                                absl::string_view request_id,
-                                               const google::protobuf::Message& request) {
+                                               const google::protobuf::Message& request,
+                                               const std::function<absl::Status()>& check) {
   v1::Operation operation;
   operation.set_kind(kind);
   operation.set_target(std::string(target));
@@ -61,6 +62,7 @@ absl::StatusOr<v1::Operation> JobRunner::Start(v1::Operation::Kind kind, absl::s
       }
       if (!absl::IsNotFound(before.status())) return before.status();
     }
+    if (check) RETURN_IF_ERROR(check());
     ASSIGN_OR_RETURN(running, table_.Begin(std::move(operation)));
   }
   v1::Operation begun = running->begun();

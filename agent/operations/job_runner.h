@@ -41,12 +41,14 @@ class JobRunner {
   ~JobRunner();
 
   // Journals an operation and starts its job. `request_id` becomes the operation's id, so that the
-  // same request again is answered with the same operation; empty: a random one. Does not wait for
-  // the job; blocks on the node's state.
-  // Errors: INVALID_ARGUMENT (request_id, unless it is a UUID), ALREADY_EXISTS (REQUEST_ID_REUSED).
+  // same request again is answered with the same operation; empty: a random one. `check`, if given,
+  // may refuse an operation that is new. Does not wait for the job; blocks on the node's state.
+  // Errors: INVALID_ARGUMENT (request_id, unless it is a UUID), ALREADY_EXISTS (REQUEST_ID_REUSED),
+  // and `check`'s.
   absl::StatusOr<v1::Operation> Start(v1::Operation::Kind kind, absl::string_view target,
                                       absl::string_view request_id,
-                                      const google::protobuf::Message& request);
+                                      const google::protobuf::Message& request,
+                                      const std::function<absl::Status()>& check = nullptr);
 
   // Calls the jobs whose time has come again, and adopts what nobody works on. To be called from
   // time to time while Ceph is connected. Blocks on the node's state.

@@ -15,6 +15,9 @@
 namespace hvagent::operations {
 namespace {
 
+// Each step is told to all who watch.
+constexpr uint64_t kProgressStep = 16 << 20;
+
 absl::StatusOr<std::string> ReadHead(int fd) {
   std::string head(imports::kQcow2HeadBytes, '\0');
   size_t filled = 0;
@@ -50,11 +53,12 @@ absl::Status CopyQcow2(int fd, uint64_t file_size, const ImportOptions& options,
   operation.SetTotal(decoder.size().count());
   RETURN_IF_ERROR(staged.Create(decoder.size()));
   uint64_t seen_to = 0;
+  uint64_t told_to = 0;
   RETURN_IF_ERROR(decoder.ReadData([&](uint64_t offset, std::string data) {
     absl::Status status = goes_on();
     seen_to = std::max<uint64_t>(seen_to, offset + data.size());
     if (status.ok()) status = staged.Write(offset, std::move(data));
-    if (status.ok()) operation.SetProgress(seen_to);
+    if (seen_to - told_to >= kProgressStep) operation.SetProgress(told_to = seen_to);
     return status;
   }));
   operation.SetProgress(decoder.size().count());

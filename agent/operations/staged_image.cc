@@ -25,13 +25,6 @@ bool IsZero(absl::string_view block) {
          (block[0] == 0 && std::memcmp(block.data(), block.data() + 1, block.size() - 1) == 0);
 }
 
-// Idempotent.
-absl::Status RemoveStaged(block::BlockStore& block, const block::ImageName& staged) {
-  absl::Status status = block.RemoveSnapshot({staged, kGoldenSnapshot});
-  if (status.ok()) status = block.RemoveImage(staged);
-  return absl::IsNotFound(status) ? absl::OkStatus() : status;
-}
-
 }  // namespace
 
 absl::Status CheckMadeFrom(const v1::Image& existing, const ImageSource& source) {
@@ -77,7 +70,7 @@ absl::Status CheckDigestIs(absl::string_view image_id, absl::string_view digest,
 absl::StatusOr<std::optional<v1::Image>> SettleImport(ImageCatalog& catalog,
                                                       const std::string& operation_id,
                                                       const std::string& image_id) {
-  RETURN_IF_ERROR(RemoveStaged(catalog.block(), catalog.StagedNameOf(operation_id)));
+  RETURN_IF_ERROR(catalog.RemoveStaged(operation_id));
   return catalog.FindMadeBy(operation_id, image_id);
 }
 
@@ -132,7 +125,7 @@ absl::StatusOr<v1::Image> StagedImage::Publish(const ImageSource& source) {
     // Another import of this id was faster; the same source makes it a success of both.
     ASSIGN_OR_RETURN(v1::Image existing, catalog_.Get(image_id_));
     RETURN_IF_ERROR(CheckMadeFrom(existing, source));
-    RETURN_IF_ERROR(RemoveStaged(block, name_));
+    RETURN_IF_ERROR(catalog_.RemoveStaged(operation_id_));
     return existing;
   }
   RETURN_IF_ERROR(renamed);

@@ -84,6 +84,7 @@ absl::StatusOr<VmRecord> DesiredVms::ChangeFor(const v1::VmSpec& spec) {
   }
   existing->spec = wanted;
   existing->force_stop = false;
+  existing->restart = false;
   ++existing->generation;
   return *std::move(existing);
 }
@@ -124,11 +125,27 @@ absl::StatusOr<VmRecord> DesiredVms::SetPower(absl::string_view id, v1::PowerSta
   ASSIGN_OR_RETURN(VmRecord vm, Find(named.uuid.ToString()));
   if (answered) return vm;
   if (vm.deleting) return BeingDeleted(vm);
-  if (vm.spec.power_state() != power || vm.force_stop != force) {
+  if (vm.spec.power_state() != power || vm.force_stop != force || vm.restart) {
     vm.spec.set_power_state(power);
     vm.force_stop = force;
+    vm.restart = false;
     ++vm.generation;
   }
+  return Store(std::move(vm), request);
+}
+
+absl::StatusOr<VmRecord> DesiredVms::Restart(absl::string_view id, bool force,
+                                             const RequestKey& request) {
+  ASSIGN_OR_RETURN(const VmRecord named, Find(id));
+  const KeyedLock lock(changing_, named.uuid);
+  ASSIGN_OR_RETURN(const bool answered, requests_.WasAnswered(request));
+  ASSIGN_OR_RETURN(VmRecord vm, Find(named.uuid.ToString()));
+  if (answered) return vm;
+  if (vm.deleting) return BeingDeleted(vm);
+  vm.spec.set_power_state(v1::RUNNING);
+  vm.force_stop = force;
+  vm.restart = true;
+  ++vm.generation;
   return Store(std::move(vm), request);
 }
 

@@ -44,6 +44,12 @@ class DesiredVms {
   absl::StatusOr<state::VmRecord> SetPower(absl::string_view id, v1::PowerState power, bool force,
                                            const state::RequestKey& request);
 
+  // Stops the guest, by force or by asking, and starts it with the definition of then; one that
+  // does not run is started. Goes on by itself, whatever becomes of the agent or of who asked.
+  // Errors: as SetPower.
+  absl::StatusOr<state::VmRecord> Restart(absl::string_view id, bool force,
+                                          const state::RequestKey& request);
+
   // Marks for deletion. A request that was answered before gets NOT_FOUND once the VM is gone,
   // with reason ALREADY_DELETED. Errors: NOT_FOUND, ALREADY_EXISTS (REQUEST_ID_REUSED).
   absl::StatusOr<state::VmRecord> Delete(absl::string_view id, const state::RequestKey& request);

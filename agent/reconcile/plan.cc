@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
+#include "base/status_macros.h"
 
 namespace hvagent::reconcile {
 namespace {
@@ -61,6 +62,46 @@ absl::Status CheckNothingForeignInTheWay(const state::VmRecord& desired,
   return absl::OkStatus();
 }
 
+absl::Status Paused(absl::string_view what_to_do) {
+  return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_PAUSED",
+               absl::StrCat("the guest is paused", what_to_do));
+}
+
+// Adds what stops an active guest. Errors: FAILED_PRECONDITION (DOMAIN_PAUSED).
+absl::Status AddStop(const state::VmRecord& desired, const ObservedVm& observed,
+                     absl::string_view why, std::vector<Action>& actions) {
+  if (desired.force_stop) {
+    actions.push_back({ActionKind::kDestroyDomain, absl::StrCat(why, ", by force")});
+    return absl::OkStatus();
+  }
+  if (observed.domain->state == DomainState::kPaused) {
+    return Paused(" and cannot shut down: resume it, or stop it by force");
+  }
+  actions.push_back({ActionKind::kShutdownDomain, std::string(why)});
+  return absl::OkStatus();
+}
+
+void AddStart(const ObservedVm& observed, std::vector<Action>& actions) {
+  // Defined anew before each start, so that its monitors are those of today.
+  actions.push_back({ActionKind::kDefineDomain, observed.definition_is_stale
+                                                    ? kSecretChanged
+                                                    : "monitors are refreshed before each start"});
+  actions.push_back({ActionKind::kStartDomain, "the VM shall run"});
+}
+
+absl::StatusOr<std::vector<Action>> PlanRestart(const state::VmRecord& desired,
+                                                const ObservedVm& observed) {
+  std::vector<Action> actions;
+  if (IsActive(observed.domain)) {
+    RETURN_IF_ERROR(AddStop(desired, observed, "the VM shall be restarted", actions));
+    // The guest is asked, and takes its time: the rest comes when it is down.
+    if (!desired.force_stop) return actions;
+  }
+  actions.push_back({ActionKind::kEndRestart, "the guest does not run any more"});
+  AddStart(observed, actions);
+  return actions;
+}
+
 absl::StatusOr<std::vector<Action>> PlanRunning(const state::VmRecord& desired,
                                                 const ObservedVm& observed) {
   std::vector<Action> actions;
@@ -69,6 +110,7 @@ absl::StatusOr<std::vector<Action>> PlanRunning(const state::VmRecord& desired,
     actions.push_back({ActionKind::kStartDomain, "the VM shall run"});
     return actions;
   }
+  if (desired.restart) return PlanRestart(desired, observed);
   switch (observed.domain->state) {
     case DomainState::kRunning:
       if (!observed.domain->persistent) {
@@ -76,18 +118,11 @@ absl::StatusOr<std::vector<Action>> PlanRunning(const state::VmRecord& desired,
       }
       return actions;
     case DomainState::kPaused:
-      return Error(
-          absl::StatusCode::kFailedPrecondition, "DOMAIN_PAUSED",
-          "the guest is paused, by hand or because its storage failed: see `virsh domstate "
-          "--reason`, then resume it");
+      return Paused(
+          ", by hand or because its storage failed: see `virsh domstate --reason`, then resume it");
     case DomainState::kShutOff:
     case DomainState::kCrashed:
-      // Defined anew before each start, so that its monitors are those of today.
-      actions.push_back(
-          {ActionKind::kDefineDomain, observed.definition_is_stale
-                                          ? kSecretChanged
-                                          : "monitors are refreshed before each start"});
-      actions.push_back({ActionKind::kStartDomain, "the VM shall run"});
+      AddStart(observed, actions);
       return actions;
   }
   return absl::InternalError("unknown domain state");
@@ -101,14 +136,7 @@ absl::StatusOr<std::vector<Action>> PlanStopped(const state::VmRecord& desired,
     return actions;
   }
   if (IsActive(observed.domain)) {
-    if (desired.force_stop) {
-      actions.push_back({ActionKind::kDestroyDomain, "the VM shall be stopped, by force"});
-    } else if (observed.domain->state == DomainState::kPaused) {
-      return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_PAUSED",
-                   "the guest is paused and cannot shut down: resume it, or stop it by force");
-    } else {
-      actions.push_back({ActionKind::kShutdownDomain, "the VM shall be stopped"});
-    }
+    RETURN_IF_ERROR(AddStop(desired, observed, "the VM shall be stopped", actions));
   }
   if (!observed.domain->persistent) {
     actions.insert(actions.begin(),
@@ -136,6 +164,8 @@ absl::string_view ActionName(ActionKind kind) {
       return "SHUTDOWN_DOMAIN";
     case ActionKind::kDestroyDomain:
       return "DESTROY_DOMAIN";
+    case ActionKind::kEndRestart:
+      return "END_RESTART";
     case ActionKind::kUndefineDomain:
       return "UNDEFINE_DOMAIN";
     case ActionKind::kRemoveConfigDrive:

@@ -34,6 +34,7 @@ enum class ActionKind {
   kStartDomain,
   kShutdownDomain,  // asks the guest; done when libvirt says so
   kDestroyDomain,   // cuts its power
+  kEndRestart,      // what was to be restarted does not run: from here on it is only to be started
   kUndefineDomain,
   kRemoveConfigDrive,
   kRemoveRootDisk,

@@ -102,6 +102,8 @@ absl::Status VmWorker::Run(const state::VmRecord& vm, const Action& action) {
       return hypervisor_.ShutdownDomain(vm.uuid);
     case ActionKind::kDestroyDomain:
       return hypervisor_.DestroyDomain(vm.uuid);
+    case ActionKind::kEndRestart:
+      return state_.EndRestart(vm.uuid, vm.generation);
     case ActionKind::kUndefineDomain: {
       const absl::Status status = hypervisor_.UndefineDomain(vm.uuid);
       return absl::IsNotFound(status) ? absl::OkStatus() : status;

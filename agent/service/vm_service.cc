@@ -27,14 +27,17 @@ Target TargetOf(const VmRecord& vm, bool wait) {
 
 VmService::VmService(const SettleContext& settle, reconcile::DesiredVms& vms,
                      reconcile::VmWorker& worker, hypervisor::Hypervisor& hypervisor,
-                     state::StateStore& state, state::RequestLog& requests, VmView& view)
+                     state::StateStore& state, state::RequestLog& requests, VmView& view,
+                     operations::JobRunner& jobs, operations::VmSnapshot& snapshots)
     : settle_(settle),
       vms_(vms),
       worker_(worker),
       hypervisor_(hypervisor),
       state_(state),
       requests_(requests),
-      view_(view) {}
+      view_(view),
+      jobs_(jobs),
+      snapshots_(snapshots) {}
 
 absl::StatusOr<v1::VmSpec> VmService::Admit(const v1::VmSpec& spec) const {
   RETURN_IF_ERROR(PrefixField(domain_xml::ValidateVmSpec(spec), "spec"));
@@ -156,6 +159,19 @@ grpc::ServerUnaryReactor* VmService::Stop(grpc::CallbackServerContext* context,
       [this, request, response] { return Show(request->id(), response); });
 }
 
+grpc::ServerUnaryReactor* VmService::Restart(grpc::CallbackServerContext* context,
+                                             const v1::RestartVmRequest* request,
+                                             v1::Vm* response) {
+  return SettleCall::Start(
+      context, settle_,
+      [this, request]() -> absl::StatusOr<Target> {
+        ASSIGN_OR_RETURN(const RequestKey key, KeyOf("VmService.Restart", *request));
+        ASSIGN_OR_RETURN(const VmRecord vm, vms_.Restart(request->id(), request->force(), key));
+        return TargetOf(vm, request->wait());
+      },
+      [this, request, response] { return Show(request->id(), response); });
+}
+
 grpc::ServerUnaryReactor* VmService::Reboot(grpc::CallbackServerContext* context,
                                             const v1::RebootVmRequest* request, v1::Vm* response) {
   return AnswerOnPool<v1::Vm>(context, settle_.pool, response,
@@ -194,6 +210,20 @@ grpc::ServerUnaryReactor* VmService::Delete(grpc::CallbackServerContext* context
         return TargetOf(*vm, request->wait());
       },
       [] { return absl::OkStatus(); });
+}
+
+grpc::ServerUnaryReactor* VmService::Snapshot(grpc::CallbackServerContext* context,
+                                              const v1::SnapshotVmRequest* request,
+                                              v1::Operation* response) {
+  return AnswerOnPool<v1::Operation>(
+      context, settle_.pool, response, [this, request]() -> absl::StatusOr<v1::Operation> {
+        ASSIGN_OR_RETURN(const VmRecord vm, vms_.Find(request->id()));
+        // By its UUID: a name may be another VM's when the job goes on after a restart.
+        v1::SnapshotVmRequest resolved = *request;
+        resolved.set_id(vm.uuid.ToString());
+        return jobs_.Start(v1::Operation::VM_SNAPSHOT, request->image_id(), request->request_id(),
+                           resolved, [&] { return snapshots_.Check(request->image_id()); });
+      });
 }
 
 grpc::ServerUnaryReactor* VmService::RenderXml(grpc::CallbackServerContext* context,

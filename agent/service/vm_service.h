@@ -5,6 +5,8 @@
 #include <string>
 
 #include "agent/hypervisor/hypervisor.h"
+#include "agent/operations/job_runner.h"
+#include "agent/operations/vm_snapshot.h"
 #include "agent/reconcile/desired_vms.h"
 #include "agent/reconcile/vm_worker.h"
 #include "agent/service/settle_call.h"
@@ -20,7 +22,8 @@ class VmService final : public v1::VmService::CallbackService {
  public:
   VmService(const SettleContext& settle, reconcile::DesiredVms& vms, reconcile::VmWorker& worker,
             hypervisor::Hypervisor& hypervisor, state::StateStore& state,
-            state::RequestLog& requests, VmView& view);
+            state::RequestLog& requests, VmView& view, operations::JobRunner& jobs,
+            operations::VmSnapshot& snapshots);
 
   grpc::ServerUnaryReactor* Create(grpc::CallbackServerContext* context,
                                    const v1::CreateVmRequest* request, v1::Vm* response) override;
@@ -36,11 +39,16 @@ class VmService final : public v1::VmService::CallbackService {
                                   const v1::StartVmRequest* request, v1::Vm* response) override;
   grpc::ServerUnaryReactor* Stop(grpc::CallbackServerContext* context,
                                  const v1::StopVmRequest* request, v1::Vm* response) override;
+  grpc::ServerUnaryReactor* Restart(grpc::CallbackServerContext* context,
+                                    const v1::RestartVmRequest* request, v1::Vm* response) override;
   grpc::ServerUnaryReactor* Reboot(grpc::CallbackServerContext* context,
                                    const v1::RebootVmRequest* request, v1::Vm* response) override;
   grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* context,
                                    const v1::DeleteVmRequest* request,
                                    v1::DeleteVmResponse* response) override;
+  grpc::ServerUnaryReactor* Snapshot(grpc::CallbackServerContext* context,
+                                     const v1::SnapshotVmRequest* request,
+                                     v1::Operation* response) override;
   grpc::ServerUnaryReactor* RenderXml(grpc::CallbackServerContext* context,
                                       const v1::RenderXmlRequest* request,
                                       v1::RenderXmlResponse* response) override;
@@ -61,6 +69,8 @@ class VmService final : public v1::VmService::CallbackService {
   state::StateStore& state_;
   state::RequestLog& requests_;
   VmView& view_;
+  operations::JobRunner& jobs_;
+  operations::VmSnapshot& snapshots_;
 };
 
 }  // namespace hvagent::service

@@ -29,7 +29,7 @@ constexpr char kNewFileName[] = "state.db.new";
 constexpr int64_t kSmallestPage = 512;
 
 constexpr int32_t kApplicationId = 0x68766167;  // "hvag"; file(1) shows it
-constexpr int32_t kSchemaVersion = 2;
+constexpr int32_t kSchemaVersion = 3;
 
 // Times are nanoseconds since 1970, UUIDs are 16 bytes. What SQL never looks into is kept as a
 // serialized message, so that a new field needs no new schema.
@@ -39,6 +39,7 @@ constexpr char kSchema[] = R"sql(
     name TEXT NOT NULL UNIQUE,
     generation INTEGER NOT NULL,
     force_stop INTEGER NOT NULL,
+    restart INTEGER NOT NULL DEFAULT 0,
     deleting INTEGER NOT NULL,
     create_time INTEGER NOT NULL,
     spec BLOB NOT NULL
@@ -85,6 +86,9 @@ constexpr const char* kUpgrades[] = {
   ALTER TABLE secrets ADD COLUMN sealed_key BLOB NOT NULL DEFAULT x'';
   ALTER TABLE secrets ADD COLUMN prove_time INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE secrets ADD COLUMN superseded_by TEXT NOT NULL DEFAULT '';
+)sql",
+    R"sql(
+  ALTER TABLE vms ADD COLUMN restart INTEGER NOT NULL DEFAULT 0;
 )sql",
 };
 static_assert(std::size(kUpgrades) == kSchemaVersion - 1);

@@ -18,9 +18,10 @@ namespace hvagent::state {
 namespace {
 
 constexpr char kSelectVm[] =
-    "SELECT uuid, spec, generation, force_stop, deleting, create_time FROM vms ";
+    "SELECT uuid, spec, generation, force_stop, restart, deleting, create_time FROM vms ";
 constexpr char kSelectSecret[] =
-    "SELECT entity, uuid, usage, ephemeral, private, replacing, fingerprint, generation, sealed_key, "
+    "SELECT entity, uuid, usage, ephemeral, private, replacing, fingerprint, generation, "
+    "sealed_key, "
     "prove_time, superseded_by FROM secrets ";
 constexpr char kSelectRequest[] = "SELECT method, body_digest FROM requests ";
 
@@ -68,8 +69,9 @@ absl::StatusOr<VmRecord> ReadVm(const Statement& row) {
   RETURN_IF_ERROR(ReadMessage(row, 1, vm.spec));
   vm.generation = row.Int(2);
   vm.force_stop = row.Bool(3);
-  vm.deleting = row.Bool(4);
-  vm.create_time = absl::FromUnixNanos(row.Int(5));
+  vm.restart = row.Bool(4);
+  vm.deleting = row.Bool(5);
+  vm.create_time = absl::FromUnixNanos(row.Int(6));
   return vm;
 }
 
@@ -136,11 +138,11 @@ absl::Status InsertVm(Database& database, const VmRecord& vm) {
   ASSIGN_OR_RETURN(
       Statement insert,
       database.Prepare(
-          "INSERT INTO vms (uuid, name, generation, force_stop, deleting, create_time, spec) "
-          "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
+          "INSERT INTO vms (uuid, name, generation, force_stop, restart, deleting, create_time, "
+          "spec) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) "
           "ON CONFLICT (uuid) DO UPDATE SET name = ?2, generation = ?3, force_stop = ?4, "
-          "deleting = ?5, create_time = ?6, spec = ?7",
-          ToBlob(vm.uuid), vm.spec.name(), vm.generation, vm.force_stop, vm.deleting,
+          "restart = ?5, deleting = ?6, create_time = ?7, spec = ?8",
+          ToBlob(vm.uuid), vm.spec.name(), vm.generation, vm.force_stop, vm.restart, vm.deleting,
           absl::ToUnixNanos(vm.create_time), Blob{vm.spec.SerializeAsString()}));
   absl::Status status = insert.Run();
   if (absl::IsAlreadyExists(status)) {
@@ -226,6 +228,14 @@ absl::StatusOr<std::vector<VmRecord>> StateStore::ListVms(const Uuid& after, siz
 absl::StatusOr<std::vector<Uuid>> StateStore::ListVmUuids() {
   return impl_->Read([&](Database& database) {
     return ReadAll(database.Prepare("SELECT uuid FROM vms ORDER BY uuid"), &ReadUuid);
+  });
+}
+
+absl::Status StateStore::EndRestart(const Uuid& uuid, int64_t generation) {
+  return impl_->Write([&](Database& database) {
+    return RunOnce(database.Prepare(
+        "UPDATE vms SET restart = 0, force_stop = 0 WHERE uuid = ?1 AND generation = ?2",
+        ToBlob(uuid), generation));
   });
 }
 

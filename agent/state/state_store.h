@@ -30,7 +30,8 @@ struct VmRecord {
   Uuid uuid;  // of spec
   v1::VmSpec spec;
   int64_t generation = 0;   // grows with each change of the spec
-  bool force_stop = false;  // with STOPPED: cut the power instead of asking the guest
+  bool force_stop = false;  // to stop it, cut the power instead of asking the guest
+  bool restart = false;     // with RUNNING: it is stopped first, whatever ran until then
   bool deleting = false;
   absl::Time create_time;
 };
@@ -89,6 +90,8 @@ class StateStore {
   // At most `limit` VMs whose UUID sorts after `after` (nil: from the start), in order.
   absl::StatusOr<std::vector<VmRecord>> ListVms(const Uuid& after, size_t limit);
   absl::StatusOr<std::vector<Uuid>> ListVmUuids();
+  // The stop of a restart is done, unless the VM has changed since `generation`. Idempotent.
+  absl::Status EndRestart(const Uuid& uuid, int64_t generation);
   // Idempotent.
   absl::Status RemoveVm(const Uuid& uuid);
 

@@ -22,6 +22,8 @@ class BlockStoreUnderTest {
   virtual BlockStore& store() = 0;
   // The seam cannot do this: it is what a careless operator does.
   virtual absl::Status Unprotect(const SnapshotName& snapshot) = 0;
+  // The seam leaves the format to the cluster, and the lab's makes clones of format 1.
+  virtual absl::Status CloneInFormat2(const SnapshotName& parent, const ImageName& child) = 0;
 };
 
 using BlockStoreFactory = std::function<std::unique_ptr<BlockStoreUnderTest>()>;

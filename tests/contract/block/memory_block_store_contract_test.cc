@@ -14,6 +14,9 @@ class MemoryUnderTest : public BlockStoreUnderTest {
   absl::Status Unprotect(const SnapshotName& snapshot) override {
     return store_.SetProtected(snapshot, false);
   }
+  absl::Status CloneInFormat2(const SnapshotName& parent, const ImageName& child) override {
+    return store_.CloneImage(parent, child);
+  }
 
  private:
   MemoryBlockStore store_{"48cf4e27-6493-49d7-9e5f-3dead2d87b6e",

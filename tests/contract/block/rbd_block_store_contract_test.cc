@@ -32,13 +32,21 @@ class RbdUnderTest : public BlockStoreUnderTest {
   BlockStore& store() override { return store_; }
 
   absl::Status Unprotect(const SnapshotName& snapshot) override {
-    const std::string command = absl::StrCat("rbd --conf ", conf_, " --id hvagent --keyring ",
-                                             keyring_, " snap unprotect ", snapshot.ToString());
+    return Rbd(absl::StrCat("snap unprotect ", snapshot.ToString()));
+  }
+  absl::Status CloneInFormat2(const SnapshotName& parent, const ImageName& child) override {
+    return Rbd(absl::StrCat("--rbd-default-clone-format 2 clone ", parent.ToString(), " ",
+                            child.ToString()));
+  }
+
+ private:
+  absl::Status Rbd(const std::string& arguments) const {
+    const std::string command =
+        absl::StrCat("rbd --conf ", conf_, " --id hvagent --keyring ", keyring_, " ", arguments);
     if (std::system(command.c_str()) == 0) return absl::OkStatus();
     return absl::InternalError(absl::StrCat("failed: ", command));
   }
 
- private:
   const std::string conf_ = std::getenv("HVAGENT_TEST_CEPH_CONF");
   const std::string keyring_ = std::getenv("HVAGENT_TEST_CEPH_KEYRING");
   RbdBlockStore store_{

@@ -139,9 +139,9 @@ class FakeAgent::Vms final : public v1::VmService::Service {
                      v1::Vm* response) override {
     return agent_.StartVm(*request, response);
   }
-  grpc::Status Stop(grpc::ServerContext* context, const v1::StopVmRequest* request,
-                    v1::Vm* response) override {
-    return agent_.StopVm(context, *request, response);
+  grpc::Status Restart(grpc::ServerContext* context, const v1::RestartVmRequest* request,
+                       v1::Vm* response) override {
+    return agent_.RestartVm(context, *request, response);
   }
   grpc::Status Delete(grpc::ServerContext*, const v1::DeleteVmRequest* request,
                       v1::DeleteVmResponse* response) override {
@@ -455,19 +455,19 @@ grpc::Status FakeAgent::StartVm(const v1::StartVmRequest& request, v1::Vm* vm) {
   return on_start ? on_start(call, vm) : grpc::Status::OK;
 }
 
-grpc::Status FakeAgent::StopVm(grpc::ServerContext* context, const v1::StopVmRequest& request,
-                               v1::Vm* vm) {
-  Record("VmService.Stop", absl::StrCat(request.id(), request.force() ? " force" : ""),
+grpc::Status FakeAgent::RestartVm(grpc::ServerContext* context, const v1::RestartVmRequest& request,
+                                  v1::Vm* vm) {
+  Record("VmService.Restart", absl::StrCat(request.id(), request.force() ? " force" : ""),
          request.request_id());
-  if (on_stop) {
-    if (grpc::Status status = on_stop(context, request); !status.ok()) return status;
+  if (on_restart) {
+    if (grpc::Status status = on_restart(context, request); !status.ok()) return status;
   }
   MutexLock lock(mutex_);
   v1::Vm* const found = FindVm(request.id());
   if (found == nullptr) {
     return AgentError(grpc::StatusCode::NOT_FOUND, "VM_NOT_FOUND", "there is no such VM");
   }
-  found->mutable_status()->set_power_state(v1::STOPPED);
+  found->mutable_status()->set_power_state(v1::RUNNING);
   *vm = *found;
   return grpc::Status::OK;
 }

@@ -76,7 +76,7 @@ class FakeAgent final {
   std::function<grpc::Status(const v1::RotateSecretRequest&, v1::RotateSecretResponse*)> on_rotate;
   std::function<grpc::Status(const v1::RetireSecretRequest&, v1::RetireSecretResponse*)> on_retire;
   // Before the VM is stopped.
-  std::function<grpc::Status(grpc::ServerContext*, const v1::StopVmRequest&)> on_stop;
+  std::function<grpc::Status(grpc::ServerContext*, const v1::RestartVmRequest&)> on_restart;
   // Called after each chunk, with the number of bytes so far.
   std::function<void(grpc::ServerContext*, size_t)> on_chunk;
   std::function<grpc::Status(grpc::ServerContext*, grpc::ServerWriter<v1::Operation>*)> on_watch;
@@ -104,7 +104,7 @@ class FakeAgent final {
   grpc::Status GetVm(const v1::GetVmRequest&, v1::Vm*);
   grpc::Status ListVms(const v1::ListVmsRequest&, v1::ListVmsResponse*);
   grpc::Status StartVm(const v1::StartVmRequest&, v1::Vm*);
-  grpc::Status StopVm(grpc::ServerContext*, const v1::StopVmRequest&, v1::Vm*);
+  grpc::Status RestartVm(grpc::ServerContext*, const v1::RestartVmRequest&, v1::Vm*);
   grpc::Status DeleteVm(const v1::DeleteVmRequest&, v1::DeleteVmResponse*);
   grpc::Status GetOperation(const v1::GetOperationRequest&, v1::Operation*);
   grpc::Status WatchOperation(grpc::ServerContext*, const v1::WatchOperationRequest*,

@@ -42,7 +42,7 @@ class RotatingNode {
       for (const auto& [uuid, guest] : running_) *response->add_running_vms() = guest;
       return grpc::Status::OK;
     };
-    agent.on_stop = [this](grpc::ServerContext*, const v1::StopVmRequest& request) {
+    agent.on_restart = [this](grpc::ServerContext*, const v1::RestartVmRequest& request) {
       MutexLock lock(mutex_);
       running_.erase(request.id());
       return grpc::Status::OK;
@@ -179,13 +179,11 @@ TEST_F(SecretRotateTest, GuestsAreRestartedOneAfterAnotherWhereAskedFor) {
   two_.AddGuest(kWeb3, "web3");
   const RunResult result = Rotate({"--restart", "--yes"}, {true, ""});
   EXPECT_EQ(result.exit, ExitCode::kDone) << result.err;
-  EXPECT_THAT(
-      one_.changes(),
-      ElementsAre(HasSubstr("Rotate"), absl::StrCat("VmService.Stop ", kWeb1),
-                  absl::StrCat("VmService.Start ", kWeb1), absl::StrCat("VmService.Stop ", kWeb2),
-                  absl::StrCat("VmService.Start ", kWeb2)));
+  EXPECT_THAT(one_.changes(),
+              ElementsAre(HasSubstr("Rotate"), absl::StrCat("VmService.Restart ", kWeb1),
+                          absl::StrCat("VmService.Restart ", kWeb2)));
   EXPECT_THAT(result.out, AllOf(HasSubstr("restarted web1, web2"), HasSubstr("restarted web3")));
-  EXPECT_THAT(result.err, AllOf(HasSubstr("web1 on compute-1: shutting down"),
+  EXPECT_THAT(result.err, AllOf(HasSubstr("web1 on compute-1: restarting"),
                                 HasSubstr("would restart web1, web2")));
 }
 
@@ -200,53 +198,42 @@ TEST_F(SecretRotateTest, RestartsAreAskedForFirst) {
 
 TEST_F(SecretRotateTest, GuestThatDoesNotShutDownLosesItsPower) {
   one_.AddGuest(kWeb1, "web1");
-  const auto stop = one_.agent.on_stop;
-  one_.agent.on_stop = [stop](grpc::ServerContext* context, const v1::StopVmRequest& request) {
+  const auto restart = one_.agent.on_restart;
+  one_.agent.on_restart = [restart](grpc::ServerContext* context,
+                                    const v1::RestartVmRequest& request) {
     // What the agent answers when the caller's deadline passes.
     if (!request.force()) {
       while (!context->IsCancelled()) {
       }
       return grpc::Status::CANCELLED;
     }
-    return stop(context, request);
+    return restart(context, request);
   };
   const RunResult result = Rotate({"--restart", "--yes", "--restart-timeout", "100ms"});
   EXPECT_EQ(result.exit, ExitCode::kDone) << result.err;
   EXPECT_THAT(one_.changes(),
-              ElementsAre(HasSubstr("Rotate"), HasSubstr("Stop"),
-                          absl::StrCat("VmService.Stop ", kWeb1, " force"), HasSubstr("Start")));
+              ElementsAre(HasSubstr("Rotate"), absl::StrCat("VmService.Restart ", kWeb1),
+                          absl::StrCat("VmService.Restart ", kWeb1, " force")));
 }
 
 TEST_F(SecretRotateTest, GuestThatDoesNotComeBackKeepsTheOthersRunning) {
   one_.AddGuest(kWeb1, "web1");
   one_.AddGuest(kWeb2, "web2");
   two_.AddGuest(kWeb3, "web3");
-  one_.agent.on_start = [](int, v1::Vm*) {
+  one_.agent.on_restart = [](grpc::ServerContext*, const v1::RestartVmRequest&) {
     return AgentError(grpc::StatusCode::FAILED_PRECONDITION, "DOMAIN_START_FAILED", "no disk");
   };
   const RunResult result = Rotate({"--restart", "--yes"});
   EXPECT_EQ(result.exit, ExitCode::kSomeFailed);
-  EXPECT_THAT(result.err, AllOf(HasSubstr("restart web1 on compute-1"), HasSubstr("no disk"),
-                                HasSubstr(absl::StrCat("agentctl vm start ", kWeb1))));
-  EXPECT_THAT(one_.changes(), Not(Contains(absl::StrCat("VmService.Stop ", kWeb2))));
+  EXPECT_THAT(result.err, AllOf(HasSubstr("restart web1 on compute-1"), HasSubstr("no disk")));
+  EXPECT_THAT(one_.changes(), Not(Contains(absl::StrCat("VmService.Restart ", kWeb2))));
   EXPECT_THAT(two_.changes(), Not(Contains(HasSubstr("VmService"))));
   EXPECT_THAT(result.out, AllOf(HasSubstr("left: web2"), HasSubstr("left: web3")));
 }
 
-TEST_F(SecretRotateTest, StartIsTriedEvenWhenTheStopFailed) {
-  one_.AddGuest(kWeb1, "web1");
-  one_.agent.on_stop = [](grpc::ServerContext*, const v1::StopVmRequest&) {
-    return AgentError(grpc::StatusCode::INTERNAL, "X", "libvirt is confused");
-  };
-  const RunResult result = Rotate({"--restart", "--yes"});
-  EXPECT_EQ(result.exit, ExitCode::kSomeFailed);
-  EXPECT_THAT(result.err, HasSubstr("libvirt is confused"));
-  EXPECT_THAT(one_.changes(), Contains(absl::StrCat("VmService.Start ", kWeb1)));
-}
-
 TEST_F(SecretRotateTest, GuestOfSomebodyElseIsNotTouched) {
   one_.AddForeignGuest(kWeb1, "legacy");
-  one_.agent.on_stop = nullptr;
+  one_.agent.on_restart = nullptr;
   const RunResult result = Rotate({"--restart", "--yes"});
   EXPECT_EQ(result.exit, ExitCode::kSomeFailed);
   EXPECT_THAT(result.err, HasSubstr("restart legacy on compute-1: is not one of this agent's"));
@@ -259,7 +246,7 @@ TEST_F(SecretRotateTest, AgainGoesOnWhereItStopped) {
   const RunResult again = Rotate({"--restart", "--yes", "-o", "json"});
   EXPECT_EQ(again.exit, ExitCode::kDone) << again.err;
   EXPECT_THAT(again.out, HasSubstr("\"was_rotated\": true"));
-  EXPECT_THAT(one_.changes(), Contains(absl::StrCat("VmService.Start ", kWeb1)));
+  EXPECT_THAT(one_.changes(), Contains(absl::StrCat("VmService.Restart ", kWeb1)));
 }
 
 // --- Retire ---

@@ -21,12 +21,15 @@ TEST(BlockErrorTest, NamesAreWrittenAsPeopleWriteThem) {
 }
 
 TEST(BlockErrorTest, NamesTheFirstOfManyChildrenAndCountsTheRest) {
-  std::vector<std::string> children;
-  for (int i = 0; i < 1000; ++i) children.push_back(absl::StrCat("vms/disk-", i));
+  std::vector<Child> children;
+  for (int i = 0; i < 1000; ++i) {
+    children.push_back({{"vms", "", absl::StrCat("disk-", i)}, i == 1 ? "10ab" : ""});
+  }
   const absl::Status status = ImageHasChildren({{"images", "", "x"}, "snap"}, children);
   EXPECT_EQ(ErrorReason(status), "IMAGE_HAS_CHILDREN");
   EXPECT_THAT(std::string(status.message()),
-              AllOf(HasSubstr("images/x@snap"), HasSubstr("vms/disk-0, "), HasSubstr("vms/disk-9 "),
+              AllOf(HasSubstr("images/x@snap"), HasSubstr("vms/disk-0, "),
+                    HasSubstr("vms/disk-1 (in the trash), "), HasSubstr("vms/disk-9 "),
                     HasSubstr("and 990 more"), Not(HasSubstr("vms/disk-10"))));
 }
 

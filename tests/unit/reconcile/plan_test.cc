@@ -61,6 +61,27 @@ TEST(PlanTest, AVmWithCloudInitGetsItsDriveBeforeItsDomainAndLosesItAfter) {
                           ActionKind::kRemoveRootDisk, ActionKind::kForgetVm));
 }
 
+TEST(PlanTest, ARestartAsksTheGuestFirstAndStartsItWhenItIsDown) {
+  VmRecord vm = Wanted(v1::RUNNING);
+  vm.restart = true;
+  EXPECT_THAT(Kinds(Plan(vm, Ours(DomainState::kRunning))),
+              ElementsAre(ActionKind::kShutdownDomain));
+  EXPECT_THAT(
+      Kinds(Plan(vm, Ours(DomainState::kShutOff))),
+      ElementsAre(ActionKind::kEndRestart, ActionKind::kDefineDomain, ActionKind::kStartDomain));
+}
+
+TEST(PlanTest, ARestartByForceIsOnePlan) {
+  VmRecord vm = Wanted(v1::RUNNING);
+  vm.restart = true;
+  vm.force_stop = true;
+  for (const DomainState state : {DomainState::kRunning, DomainState::kPaused}) {
+    EXPECT_THAT(Kinds(Plan(vm, Ours(state))),
+                ElementsAre(ActionKind::kDestroyDomain, ActionKind::kEndRestart,
+                            ActionKind::kDefineDomain, ActionKind::kStartDomain));
+  }
+}
+
 TEST(PlanTest, LeavesARunningGuestAlone) {
   EXPECT_THAT(Kinds(Plan(Wanted(v1::RUNNING), Ours(DomainState::kRunning))), IsEmpty());
 }

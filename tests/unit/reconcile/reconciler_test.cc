@@ -106,6 +106,33 @@ TEST_F(ReconcilerTest, TheEventsOfAShutdownDoNotPressThePowerButtonAgain) {
   EXPECT_EQ(State(), DomainState::kRunning) << "it was asked once, and not again";
 }
 
+TEST_F(ReconcilerTest, ARestartStopsTheGuestOnceAndLeavesItRunning) {
+  Loop loop(node_);
+  ASSERT_OK(loop.Settle(Put(v1::RUNNING)));
+  int stops = 0;
+  for (const bool force : {false, true}) {
+    SCOPED_TRACE(force);
+    vm_.restart = true;
+    vm_.force_stop = force;
+    EXPECT_OK(loop.Settle(Put(v1::RUNNING)));
+    EXPECT_EQ(State(), DomainState::kRunning);
+    EXPECT_EQ(node_.hypervisor.Starts(vm_.uuid), ++stops + 1);
+    const auto stored = node_.state->GetVm(vm_.uuid);
+    EXPECT_FALSE((*stored)->restart);
+    EXPECT_FALSE((*stored)->force_stop);
+  }
+}
+
+// The agent was killed between the stop and the start.
+TEST_F(ReconcilerTest, ARestartThatWasCutOffIsFinished) {
+  Loop loop(node_);
+  ASSERT_OK(loop.Settle(Put(v1::RUNNING)));
+  ASSERT_OK(node_.hypervisor.DestroyDomain(vm_.uuid));
+  vm_.restart = true;
+  EXPECT_OK(loop.Settle(Put(v1::RUNNING)));
+  EXPECT_EQ(State(), DomainState::kRunning);
+}
+
 TEST_F(ReconcilerTest, BringsACrashedGuestBack) {
   Loop loop(node_);
   ASSERT_OK(loop.Settle(Put(v1::RUNNING)));

@@ -109,6 +109,7 @@ TEST(StateFileTest, TakesOverTheStateOfAnOlderAgent) {
   const StateDirectory directory;
   Fill(directory);
   RunSql(directory.file("state.db"),
+         "ALTER TABLE vms DROP COLUMN restart;"
          "DROP TABLE secrets;"
          "CREATE TABLE secrets (entity TEXT PRIMARY KEY NOT NULL, uuid BLOB NOT NULL, "
          "usage TEXT NOT NULL) STRICT, WITHOUT ROWID;"

@@ -26,6 +26,7 @@ void ExpectSame(const VmRecord& a, const VmRecord& b) {
   EXPECT_EQ(a.spec.SerializeAsString(), b.spec.SerializeAsString());
   EXPECT_EQ(a.generation, b.generation);
   EXPECT_EQ(a.force_stop, b.force_stop);
+  EXPECT_EQ(a.restart, b.restart);
   EXPECT_EQ(a.deleting, b.deleting);
   EXPECT_EQ(a.create_time, b.create_time);
 }
@@ -64,6 +65,7 @@ TEST_F(StateStoreTest, GivesBackAllOfAVm) {
   VmRecord vm = MakeVm(1);
   vm.generation = 41;
   vm.force_stop = true;
+  vm.restart = true;
   vm.deleting = true;
   vm.create_time = absl::FromUnixNanos(1'700'000'000'123'456'789);
   ASSERT_TRUE(store().PutVm(vm).ok());
@@ -92,6 +94,20 @@ TEST_F(StateStoreTest, PutReplacesTheVmOfThatUuid) {
   ExpectSame(**store().GetVm(vm.uuid), vm);
   EXPECT_EQ(store().GetVmByName("instance-1").value(), std::nullopt);
   EXPECT_THAT(store().ListVmUuids().value(), ElementsAre(vm.uuid));
+}
+
+TEST_F(StateStoreTest, ARestartEndsUnlessTheVmHasChangedSince) {
+  VmRecord vm = MakeVm(1);
+  vm.generation = 7;
+  vm.restart = true;
+  vm.force_stop = true;
+  ASSERT_TRUE(store().PutVm(vm).ok());
+  ASSERT_TRUE(store().EndRestart(vm.uuid, 6).ok());
+  ExpectSame(**store().GetVm(vm.uuid), vm);
+  ASSERT_TRUE(store().EndRestart(vm.uuid, 7).ok());
+  vm.restart = false;
+  vm.force_stop = false;
+  ExpectSame(**store().GetVm(vm.uuid), vm);
 }
 
 TEST_F(StateStoreTest, ANameBelongsToOneVmUntilThatIsRemoved) {
