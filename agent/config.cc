@@ -18,6 +18,7 @@ namespace hvagent {
 namespace {
 
 constexpr uint32_t kMaxParallel = 256;
+constexpr uint32_t kMaxImageGib = 64 << 10;
 constexpr char kSealingCredential[] = "hypervisor-agent.sealing-key";
 
 std::string HostName() {
@@ -60,12 +61,13 @@ absl::Status CheckPools(const v1::AgentConfig::Ceph::Pools& pools) {
   RETURN_IF_ERROR(CheckField("ceph.pools.images", CheckRbdName(pools.images())));
   RETURN_IF_ERROR(CheckField("ceph.pools.vms", CheckRbdName(pools.vms())));
   RETURN_IF_ERROR(CheckField("ceph.pools.volumes", CheckRbdName(pools.volumes())));
+  RETURN_IF_ERROR(CheckField("ceph.pools.backups", CheckRbdName(pools.backups())));
   RETURN_IF_ERROR(CheckField("ceph.pools.hvagent", CheckRbdName(pools.hvagent())));
-  for (const std::string& of_guests : {pools.images(), pools.vms(), pools.volumes()}) {
+  for (const std::string& of_guests : {pools.images(), pools.vms(), pools.volumes(), pools.backups()}) {
     if (pools.hvagent() == of_guests) {
       return InvalidField("ceph.pools.hvagent",
                           absl::StrCat("must be a pool that no guest can write; ", of_guests,
-                                       " holds guests' disks"));
+                                       " holds disks"));
     }
   }
   return absl::OkStatus();
@@ -75,6 +77,17 @@ absl::Status CheckSealingKey(const v1::AgentConfig& config) {
   RETURN_IF_ERROR(CheckAbsolute("sealing_key_file", config.sealing_key_file()));
   if (MakesSealingKey(config)) return absl::OkStatus();
   return CheckReadable("sealing_key_file", config.sealing_key_file());
+}
+
+absl::Status CheckImports(const v1::AgentConfig::Imports& imports) {
+  RETURN_IF_ERROR(CheckAbsolute("imports.spool_dir", imports.spool_dir()));
+  if (!imports.folder().empty()) {
+    RETURN_IF_ERROR(CheckAbsolute("imports.folder", imports.folder()));
+  }
+  if (imports.max_image_gib() > kMaxImageGib) {
+    return InvalidField("imports.max_image_gib", absl::StrCat("must be at most ", kMaxImageGib));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckTls(const v1::AgentConfig& config) {
@@ -123,6 +136,7 @@ v1::AgentConfig WithDefaults(v1::AgentConfig config) {
   Default(ceph.mutable_pools()->mutable_images(), "images");
   Default(ceph.mutable_pools()->mutable_vms(), "vms");
   Default(ceph.mutable_pools()->mutable_volumes(), "volumes");
+  Default(ceph.mutable_pools()->mutable_backups(), "backups");
   Default(ceph.mutable_pools()->mutable_hvagent(), "hvagent");
   if (ceph.op_timeout_s() == 0) ceph.set_op_timeout_s(30);
   if (ceph.max_clone_depth() == 0) ceph.set_max_clone_depth(5);
@@ -131,6 +145,11 @@ v1::AgentConfig WithDefaults(v1::AgentConfig config) {
   Default(guests.mutable_serial_log_dir(), "/var/log/libvirt/qemu");
   if (guests.max_parallel() == 0) guests.set_max_parallel(32);
   if (guests.resync_s() == 0) guests.set_resync_s(60);
+
+  auto& imports = *config.mutable_imports();
+  Default(imports.mutable_spool_dir(), absl::StrCat(config.state_dir(), "/spool"));
+  if (imports.max_upload_gib() == 0) imports.set_max_upload_gib(64);
+  if (imports.max_image_gib() == 0) imports.set_max_image_gib(kMaxImageGib);
   return config;
 }
 
@@ -146,6 +165,7 @@ absl::Status CheckConfig(const v1::AgentConfig& config) {
   if (config.guests().max_parallel() > kMaxParallel) {
     return InvalidField("guests.max_parallel", absl::StrCat("must be at most ", kMaxParallel));
   }
+  RETURN_IF_ERROR(CheckImports(config.imports()));
   return CheckTls(config);
 }
 

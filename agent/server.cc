@@ -7,6 +7,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/backup/backup_catalog.h"
+#include "agent/backup/backup_jobs.h"
+#include "agent/backup/backup_room.h"
 #include "agent/config.h"
 #include "agent/housekeeper.h"
 #include "agent/keeper/secret_guard.h"
@@ -17,7 +20,9 @@
 #include "agent/metrics.h"
 #include "agent/operations/image_catalog.h"
 #include "agent/operations/image_delete.h"
+#include "agent/operations/image_file_import.h"
 #include "agent/operations/image_import.h"
+#include "agent/operations/import_options.h"
 #include "agent/operations/job_runner.h"
 #include "agent/operations/leftovers.h"
 #include "agent/operations/operation_table.h"
@@ -30,6 +35,7 @@
 #include "agent/reconcile/status_board.h"
 #include "agent/reconcile/vm_worker.h"
 #include "agent/reconcile/volume_users.h"
+#include "agent/service/backup_service.h"
 #include "agent/service/image_service.h"
 #include "agent/service/node_health.h"
 #include "agent/service/node_service.h"
@@ -72,6 +78,12 @@ reconcile::VmWorkerOptions WorkerOptions(const v1::AgentConfig& config,
       .before_start = [&keeper](const std::string& entity) { return keeper.KeepForStart(entity); }};
 }
 
+operations::ImportOptions ImportOptionsOf(const v1::AgentConfig::Imports& imports) {
+  return {.folder = imports.folder(),
+          .spool = {.folder = imports.spool_dir(), .max_size = GiB(imports.max_upload_gib())},
+          .max_image_size = GiB(imports.max_image_gib())};
+}
+
 reconcile::ReconcilerOptions LoopOptions(const v1::AgentConfig& config) {
   return {.max_parallel = config.guests().max_parallel(),
           .resync_period = absl::Seconds(config.guests().resync_s())};
@@ -96,7 +108,17 @@ class Server::Impl {
         operations_(*state_, clock_),
         catalog_(*backends_.block, config.ceph().pools().images()),
         volumes_(*backends_.block, config.ceph().pools().volumes()),
+        imports_(ImportOptionsOf(config.imports())),
         snapshots_(catalog_, *backends_.hypervisor, config.ceph().pools().vms()),
+        backups_(*backends_.objects, config.ceph().pools().backups()),
+        backup_room_{.block = *backends_.block,
+                     .catalog = backups_,
+                     .pools = {.volumes = config.ceph().pools().volumes(),
+                               .vms = config.ceph().pools().vms(),
+                               .backups = config.ceph().pools().backups()},
+                     .max_bytes_per_s = config.backups().max_bytes_per_s(),
+                     .clock = clock_,
+                     .sources = backup_sources_},
         jobs_(operations_, clock_, Jobs()),
         board_(clock_),
         keeper_parts_{*backends_.secrets,    *backends_.keys, *backends_.block,
@@ -120,7 +142,7 @@ class Server::Impl {
                                 .reporter = reporter_,
                                 .rollout = rollout_,
                                 .look_at_vms = [this] { reconciler_.EnqueueAll(); }}),
-        image_service_(pool_, catalog_, operations_, jobs_, requests_),
+        image_service_(pool_, catalog_, operations_, jobs_, requests_, imports_),
         leftovers_(*backends_.block, *state_,
                    {.images = config.ceph().pools().images(),
                     .vms = config.ceph().pools().vms(),
@@ -129,6 +151,7 @@ class Server::Impl {
         volume_users_(*state_, *backends_.hypervisor),
         volume_service_(pool_, catalog_, volumes_, jobs_, volume_users_, requests_,
                         config.ceph().max_clone_depth()),
+        backup_service_(pool_, backup_room_, operations_, jobs_),
         operation_service_(pool_, operations_),
         vm_service_({pool_, board_, reconciler_}, vms_, worker_, *backends_.hypervisor, *state_,
                     requests_, view_, jobs_, snapshots_) {}
@@ -145,7 +168,7 @@ class Server::Impl {
     }
     for (grpc::Service* service : std::initializer_list<grpc::Service*>{
              &node_service_, &secret_service_, &image_service_, &volume_service_, &storage_service_,
-             &operation_service_, &vm_service_}) {
+             &backup_service_, &operation_service_, &vm_service_}) {
       builder.RegisterService(service);
     }
     if (!config.metrics_address().empty()) {
@@ -195,20 +218,26 @@ class Server::Impl {
  private:
   std::map<v1::Operation::Kind, operations::JobRunner::Job> Jobs() {
     using operations::RunningOperation;
-    return {{v1::Operation::IMAGE_IMPORT,
-             [this](RunningOperation& operation) {
-               return operations::ImageImport::SettleCutOff(catalog_, operation);
-             }},
-            {v1::Operation::VOLUME_FLATTEN,
-             [this](RunningOperation& operation) {
-               return operations::FlattenVolume(volumes_, IsHostIdle, operation);
-             }},
-            {v1::Operation::IMAGE_DELETE,
-             [this](RunningOperation& operation) {
-               return operations::DeleteFlattenedImage(catalog_, operation);
-             }},
-            {v1::Operation::VM_SNAPSHOT,
-             [this](RunningOperation& operation) { return snapshots_.Run(operation); }}};
+    std::map<v1::Operation::Kind, operations::JobRunner::Job> jobs = {
+        {v1::Operation::IMAGE_IMPORT,
+         [this](RunningOperation& operation) {
+           // An upload has no request: it cannot go on without its client.
+           return operation.begun().has_request()
+                      ? operations::ImportImageFile(catalog_, imports_, operation)
+                      : operations::ImageImport::SettleCutOff(catalog_, operation);
+         }},
+        {v1::Operation::VOLUME_FLATTEN,
+         [this](RunningOperation& operation) {
+           return operations::FlattenVolume(volumes_, IsHostIdle, operation);
+         }},
+        {v1::Operation::IMAGE_DELETE,
+         [this](RunningOperation& operation) {
+           return operations::DeleteFlattenedImage(catalog_, operation);
+         }},
+        {v1::Operation::VM_SNAPSHOT,
+         [this](RunningOperation& operation) { return snapshots_.Run(operation); }}};
+    jobs.merge(backup::BackupJobs(backup_room_, volumes_));
+    return jobs;
   }
 
   // Images only: nothing else is put into the trash.
@@ -232,7 +261,11 @@ class Server::Impl {
   operations::OperationTable operations_;
   operations::ImageCatalog catalog_;
   operations::VolumeCatalog volumes_;
+  const operations::ImportOptions imports_;
   operations::VmSnapshot snapshots_;
+  backup::BackupCatalog backups_;
+  KeyedMutex<std::string> backup_sources_;
+  backup::BackupRoom backup_room_;
   operations::JobRunner jobs_;
   reconcile::StatusBoard board_;
   keeper::KeeperParts keeper_parts_;
@@ -254,6 +287,7 @@ class Server::Impl {
   service::StorageService storage_service_;
   reconcile::VolumeUsers volume_users_;
   service::VolumeService volume_service_;
+  service::BackupService backup_service_;
   service::OperationService operation_service_;
   service::VmService vm_service_;
   std::unique_ptr<Metrics> metrics_;

@@ -52,6 +52,7 @@ void AddStorageDoctor(CommandTree& tree, CLI::App& node);
 void AddSecretCommands(CommandTree& tree);
 void AddImageCommands(CommandTree& tree);
 void AddVolumeCommands(CommandTree& tree);
+void AddBackupCommands(CommandTree& tree);
 void AddVmCommands(CommandTree& tree);
 void AddOperationCommands(CommandTree& tree);
 void AddCompletionCommand(CommandTree& tree);

@@ -165,6 +165,23 @@ Row RowOf(const v1::VolumeSnapshot& snapshot) {
                   {snapshot.clones().empty() ? "-" : absl::StrJoin(snapshot.clones(), ",")}});
 }
 
+std::vector<Column> BackupColumns() {
+  return {{"ID"},     {"SOURCE"}, {"KIND"},       {"SIZE"},
+          {"COPIED"}, {"AGE"},    {"BASE", true}, {"SNAPSHOT", true}};
+}
+
+Row RowOf(const v1::Backup& backup) {
+  return MakeRow(backup, "backup", backup.id(),
+                 {{backup.id().empty() ? "-" : backup.id()},
+                  {backup.source_image()},
+                  {backup.parent_id().empty() ? "full" : "incremental"},
+                  {BytesText(backup.size_bytes())},
+                  {BytesText(backup.data_bytes())},
+                  {Age(backup.create_time())},
+                  {backup.base()},
+                  {backup.snapshot()}});
+}
+
 std::vector<Column> VmColumns() {
   return {{"UUID"},         {"NAME"}, {"POWER"},       {"READY"},           {"VCPUS"},
           {"MEMORY"},       {"AGE"},  {"IMAGE", true}, {"ROOT-DISK", true}, {"GENERATION", true},

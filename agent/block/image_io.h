@@ -59,6 +59,8 @@ class ImageWriter {
   virtual absl::Status WriteZeros(uint64_t offset_bytes, uint64_t length_bytes) = 0;
   // Changes the size once nothing is in flight; shrinking cuts data off.
   virtual absl::Status Resize(Bytes size) = 0;
+  // Waits until everything written so far is on the cluster.
+  virtual absl::Status Flush() = 0;
   // Makes a snapshot of everything written so far, not protected. One that is there is left.
   virtual absl::Status CreateSnapshot(const std::string& snapshot) = 0;
   // Waits until everything written is on the cluster, and closes the image.

@@ -65,6 +65,10 @@ class MemoryBlockStore::Writer : public ImageWriter {
     });
   }
 
+  absl::Status Flush() override {
+    return Do([](MemoryImages&) { return absl::OkStatus(); });
+  }
+
   absl::Status CreateSnapshot(const std::string& snapshot) override {
     return Do([&](MemoryImages& images) { return images.CreateSnapshot({image_, snapshot}); });
   }

@@ -106,13 +106,18 @@ absl::Status RbdImageWriter::Resize(Bytes size) {
   return absl::OkStatus();
 }
 
+absl::Status RbdImageWriter::Flush() {
+  RETURN_IF_ERROR(Drain());
+  return Note(image_.ToStatus(rbd_flush(image_.handle()), "flush"));
+}
+
 absl::Status RbdImageWriter::CreateSnapshot(const std::string& snapshot) {
   RETURN_IF_ERROR(Drain());
   return Note(image_.CreateSnapshot(snapshot));
 }
 
 absl::Status RbdImageWriter::Finish() {
-  if (Drain().ok()) Note(image_.ToStatus(rbd_flush(image_.handle()), "flush")).IgnoreError();
+  Flush().IgnoreError();
   return Note(std::move(image_).Close());
 }
 

@@ -23,6 +23,7 @@ class RbdImageWriter : public ImageWriter {
   absl::Status Write(uint64_t offset_bytes, std::string data) override;
   absl::Status WriteZeros(uint64_t offset_bytes, uint64_t length_bytes) override;
   absl::Status Resize(Bytes size) override;
+  absl::Status Flush() override;
   absl::Status CreateSnapshot(const std::string& snapshot) override;
   absl::Status Finish() override;
 

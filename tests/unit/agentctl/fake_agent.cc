@@ -289,6 +289,12 @@ std::string FakeAgent::imported(const std::string& id) const {
   return found == images_.end() ? "" : found->second;
 }
 
+v1::Image::Format FakeAgent::import_format(const std::string& id) const {
+  MutexLock lock(mutex_);
+  const auto format = import_formats_.find(id);
+  return format == import_formats_.end() ? v1::Image::FORMAT_UNSPECIFIED : format->second;
+}
+
 std::vector<v1::SyncSecretRequest> FakeAgent::synced() const {
   MutexLock lock(mutex_);
   return synced_;
@@ -411,6 +417,7 @@ grpc::Status FakeAgent::ImportImage(grpc::ServerContext* context,
   operation->mutable_image()->set_size_bytes(bytes.size());
   operation->mutable_image()->set_ready(true);
   images_[header.id()] = std::move(bytes);
+  import_formats_[header.id()] = header.format();
   return grpc::Status::OK;
 }
 

@@ -65,6 +65,7 @@ class FakeAgent final {
   // Those request_ids that came with `method`.
   std::vector<std::string> request_ids(const std::string& method) const;
   std::string imported(const std::string& id) const;
+  v1::Image::Format import_format(const std::string& id) const;
   // Those that were no dry runs.
   std::vector<v1::SyncSecretRequest> synced() const;
 
@@ -126,6 +127,7 @@ class FakeAgent final {
   std::string claimed_uuid_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, v1::Vm> vms_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::string> images_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, v1::Image::Format> import_formats_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::SyncSecretRequest> synced_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> calls_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::pair<std::string, std::string>> request_ids_ ABSL_GUARDED_BY(mutex_);
