@@ -18,6 +18,7 @@ namespace hvagent {
 namespace {
 
 constexpr uint32_t kMaxParallel = 256;
+constexpr uint32_t kMaxImageGib = 64 << 10;
 constexpr char kSealingCredential[] = "hypervisor-agent.sealing-key";
 
 std::string HostName() {
@@ -78,6 +79,17 @@ absl::Status CheckSealingKey(const v1::AgentConfig& config) {
   return CheckReadable("sealing_key_file", config.sealing_key_file());
 }
 
+absl::Status CheckImports(const v1::AgentConfig::Imports& imports) {
+  RETURN_IF_ERROR(CheckAbsolute("imports.spool_dir", imports.spool_dir()));
+  if (!imports.folder().empty()) {
+    RETURN_IF_ERROR(CheckAbsolute("imports.folder", imports.folder()));
+  }
+  if (imports.max_image_gib() > kMaxImageGib) {
+    return InvalidField("imports.max_image_gib", absl::StrCat("must be at most ", kMaxImageGib));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckTls(const v1::AgentConfig& config) {
   if (config.listen_address().empty()) return absl::OkStatus();
   const v1::TlsFiles& tls = config.tls();
@@ -133,6 +145,11 @@ v1::AgentConfig WithDefaults(v1::AgentConfig config) {
   Default(guests.mutable_serial_log_dir(), "/var/log/libvirt/qemu");
   if (guests.max_parallel() == 0) guests.set_max_parallel(32);
   if (guests.resync_s() == 0) guests.set_resync_s(60);
+
+  auto& imports = *config.mutable_imports();
+  Default(imports.mutable_spool_dir(), absl::StrCat(config.state_dir(), "/spool"));
+  if (imports.max_upload_gib() == 0) imports.set_max_upload_gib(64);
+  if (imports.max_image_gib() == 0) imports.set_max_image_gib(kMaxImageGib);
   return config;
 }
 
@@ -148,6 +165,7 @@ absl::Status CheckConfig(const v1::AgentConfig& config) {
   if (config.guests().max_parallel() > kMaxParallel) {
     return InvalidField("guests.max_parallel", absl::StrCat("must be at most ", kMaxParallel));
   }
+  RETURN_IF_ERROR(CheckImports(config.imports()));
   return CheckTls(config);
 }
 

@@ -20,8 +20,11 @@
 #include "agent/metrics.h"
 #include "agent/operations/image_catalog.h"
 #include "agent/operations/image_delete.h"
+#include "agent/operations/image_file_import.h"
 #include "agent/operations/image_import.h"
+#include "agent/operations/import_options.h"
 #include "agent/operations/job_runner.h"
+#include "agent/operations/leftovers.h"
 #include "agent/operations/operation_table.h"
 #include "agent/operations/trash_purge.h"
 #include "agent/operations/vm_snapshot.h"
@@ -38,6 +41,7 @@
 #include "agent/service/node_service.h"
 #include "agent/service/operation_service.h"
 #include "agent/service/secret_service.h"
+#include "agent/service/storage_service.h"
 #include "agent/service/vm_service.h"
 #include "agent/service/vm_view.h"
 #include "agent/service/volume_service.h"
@@ -74,6 +78,12 @@ reconcile::VmWorkerOptions WorkerOptions(const v1::AgentConfig& config,
       .before_start = [&keeper](const std::string& entity) { return keeper.KeepForStart(entity); }};
 }
 
+operations::ImportOptions ImportOptionsOf(const v1::AgentConfig::Imports& imports) {
+  return {.folder = imports.folder(),
+          .spool = {.folder = imports.spool_dir(), .max_size = GiB(imports.max_upload_gib())},
+          .max_image_size = GiB(imports.max_image_gib())};
+}
+
 reconcile::ReconcilerOptions LoopOptions(const v1::AgentConfig& config) {
   return {.max_parallel = config.guests().max_parallel(),
           .resync_period = absl::Seconds(config.guests().resync_s())};
@@ -98,6 +108,7 @@ class Server::Impl {
         operations_(*state_, clock_),
         catalog_(*backends_.block, config.ceph().pools().images()),
         volumes_(*backends_.block, config.ceph().pools().volumes()),
+        imports_(ImportOptionsOf(config.imports())),
         snapshots_(catalog_, *backends_.hypervisor, config.ceph().pools().vms()),
         backups_(*backends_.objects, config.ceph().pools().backups()),
         backup_room_{.block = *backends_.block,
@@ -131,7 +142,12 @@ class Server::Impl {
                                 .reporter = reporter_,
                                 .rollout = rollout_,
                                 .look_at_vms = [this] { reconciler_.EnqueueAll(); }}),
-        image_service_(pool_, catalog_, operations_, jobs_, requests_),
+        image_service_(pool_, catalog_, operations_, jobs_, requests_, imports_),
+        leftovers_(*backends_.block, *state_,
+                   {.images = config.ceph().pools().images(),
+                    .vms = config.ceph().pools().vms(),
+                    .volumes = config.ceph().pools().volumes()}),
+        storage_service_(pool_, leftovers_, config.node_name()),
         volume_users_(*state_, *backends_.hypervisor),
         volume_service_(pool_, catalog_, volumes_, jobs_, volume_users_, requests_,
                         config.ceph().max_clone_depth()),
@@ -151,8 +167,8 @@ class Server::Impl {
       builder.AddListeningPort(config.listen_address(), TlsCredentials(config.tls()), &port_);
     }
     for (grpc::Service* service : std::initializer_list<grpc::Service*>{
-             &node_service_, &secret_service_, &image_service_, &volume_service_, &backup_service_,
-             &operation_service_, &vm_service_}) {
+             &node_service_, &secret_service_, &image_service_, &volume_service_, &storage_service_,
+             &backup_service_, &operation_service_, &vm_service_}) {
       builder.RegisterService(service);
     }
     if (!config.metrics_address().empty()) {
@@ -205,7 +221,10 @@ class Server::Impl {
     std::map<v1::Operation::Kind, operations::JobRunner::Job> jobs = {
         {v1::Operation::IMAGE_IMPORT,
          [this](RunningOperation& operation) {
-           return operations::ImageImport::SettleCutOff(catalog_, operation);
+           // An upload has no request: it cannot go on without its client.
+           return operation.begun().has_request()
+                      ? operations::ImportImageFile(catalog_, imports_, operation)
+                      : operations::ImageImport::SettleCutOff(catalog_, operation);
          }},
         {v1::Operation::VOLUME_FLATTEN,
          [this](RunningOperation& operation) {
@@ -242,6 +261,7 @@ class Server::Impl {
   operations::OperationTable operations_;
   operations::ImageCatalog catalog_;
   operations::VolumeCatalog volumes_;
+  const operations::ImportOptions imports_;
   operations::VmSnapshot snapshots_;
   backup::BackupCatalog backups_;
   KeyedMutex<std::string> backup_sources_;
@@ -263,6 +283,8 @@ class Server::Impl {
   service::NodeService node_service_;
   service::SecretService secret_service_;
   service::ImageService image_service_;
+  operations::Leftovers leftovers_;
+  service::StorageService storage_service_;
   reconcile::VolumeUsers volume_users_;
   service::VolumeService volume_service_;
   service::BackupService backup_service_;

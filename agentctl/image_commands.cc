@@ -49,14 +49,18 @@ absl::Status CheckOneNode(const Cli& cli) {
                   ExitCode::kUsage);
 }
 
-ExitCode Import(Cli& cli, ImportWish wish) {
+absl::StatusOr<v1::Operation> Upload(Cli& cli, Node& node, const ImportWish& wish) {
+  Interrupts interrupts;
+  return ImportImage(cli, interrupts, node, wish);
+}
+
+ExitCode Import(Cli& cli, ImportWish wish, bool on_node) {
   if (wish.id.empty()) wish.id = Uuid::Random().ToString();
   const std::string what = absl::StrCat("import image ", wish.id);
   if (absl::Status status = CheckOneNode(cli); !status.ok()) return cli.Fail({what, "", status});
   auto node = cli.HealthyNode();
   if (!node.ok()) return cli.Fail({what, "", node.status()});
-  Interrupts interrupts;
-  auto operation = ImportImage(cli, interrupts, **node, wish);
+  const auto operation = on_node ? ImportNodeFile(cli, **node, wish) : Upload(cli, **node, wish);
   if (!operation.ok()) return cli.Fail({what, (*node)->name(), operation.status()});
   return cli.ShowObject(ImageColumns(), RowOf(operation->image()));
 }
@@ -165,23 +169,29 @@ void AddImageCommands(CommandTree& tree) {
   CLI::App* const image = AddNoun(tree.root, "image", "Golden disks that VMs are cloned from");
 
   const auto wish = std::make_shared<ImportWish>();
-  const auto format = std::make_shared<std::string>("raw");
+  const auto format = std::make_shared<std::string>();
+  const auto on_node = std::make_shared<bool>(false);
   CLI::App* const import =
       AddCommand(tree, *image,
-                 {"import", "Upload a raw disk image and make it ready to be cloned",
-                  "image import --id jammy disk.raw"},
-                 [&cli, wish] {
+                 {"import", "Make an image of a raw or qcow2 file, ready to be cloned",
+                  "image import --id jammy --format qcow2 jammy.qcow2"},
+                 [&cli, wish, format, on_node] {
                    absl::AsciiStrToLower(&wish->sha256);
-                   return Import(cli, *wish);
+                   if (!format->empty()) {
+                     wish->format = *format == "qcow2" ? v1::Image::QCOW2 : v1::Image::RAW;
+                   }
+                   return Import(cli, *wish, *on_node);
                  });
-  import->add_option("FILE", wish->file, "The disk image; - is standard input")->required();
+  import->add_option("FILE", wish->file, "The file; - is standard input")->required();
   import->add_option("--id", wish->id, "The image's id (a random UUID)")->type_name("ID");
   import->add_option("--sha256", wish->sha256, "What the bytes must hash to")
       ->type_name("HEX")
       ->check(CLI::Validator(CheckSha256, ""));
-  import->add_option("--format", *format, "The file's format (raw)")
+  import->add_option("--format", *format, "The file's format: raw (the default) or qcow2")
       ->type_name("FORMAT")
-      ->check(CLI::IsMember({"raw"}));
+      ->check(CLI::IsMember({"raw", "qcow2"}));
+  import->add_flag("--on-node", *on_node,
+                   "FILE is one of the node's, below its import folder; nothing is uploaded");
 
   const auto id = std::make_shared<std::string>();
   AddCommand(tree, *image, {"list", "List the images", "image list -o wide"},

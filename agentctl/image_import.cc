@@ -13,10 +13,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agentctl/contact_watch.h"
+#include "agentctl/follow.h"
 #include "agentctl/progress.h"
 #include "base/error.h"
 #include "base/status_macros.h"
-#include "base/unique_handle.h"
+#include "base/unique_fd.h"
+#include "base/uuid.h"
 #include "hvagent/v1/image_service.grpc.pb.h"
 
 namespace hvagent::agentctl {
@@ -26,13 +28,6 @@ constexpr size_t kChunkBytes = 1 << 20;
 constexpr absl::string_view kQcow2Magic("QFI\xfb", 4);
 constexpr absl::Duration kPollInterval = absl::Seconds(5);
 constexpr absl::Duration kPatience = absl::Seconds(30);
-
-struct FdTraits {
-  using Handle = int;
-  static int Invalid() { return -1; }
-  static void Close(int fd) { ::close(fd); }
-};
-using UniqueFd = UniqueHandle<FdTraits>;
 
 absl::Status FileError(int error, const std::string& file) {
   return Error(absl::StatusCode::kFailedPrecondition, "FILE_UNREADABLE",
@@ -86,13 +81,16 @@ class Source {
   uint64_t size_;
 };
 
-absl::Status CheckIsRaw(absl::string_view first_bytes, const std::string& file) {
-  if (!absl::StartsWith(first_bytes, kQcow2Magic)) return absl::OkStatus();
-  return Error(absl::StatusCode::kFailedPrecondition, "NOT_A_RAW_IMAGE",
-               absl::StrCat(file,
-                            " is a qcow2 image, from which no guest would boot; first run "
-                            "`qemu-img convert -O raw ",
-                            file, " disk.raw`"));
+// A disk of the bytes of a qcow2 file is hardly ever what is wanted, and boots no guest.
+absl::Status CheckFormatIsSaid(absl::string_view first_bytes, const ImportWish& wish) {
+  if (wish.format.has_value() || !absl::StartsWith(first_bytes, kQcow2Magic)) {
+    return absl::OkStatus();
+  }
+  return WithHint(Error(absl::StatusCode::kFailedPrecondition, "FORMAT_NOT_SAID",
+                        absl::StrCat(wish.file,
+                                     " begins as a qcow2 file, and the format was not "
+                                     "said")),
+                  "give --format qcow2, or --format raw to make a disk of its very bytes");
 }
 
 // How the sending ended on this side.
@@ -130,13 +128,14 @@ absl::StatusOr<v1::Operation> ImportImage(Cli& cli, Interrupts& interrupts, Node
   ASSIGN_OR_RETURN(Source source, Source::Open(wish.file));
   std::string first;
   RETURN_IF_ERROR(source.Read(interrupts.fd(), first));
-  RETURN_IF_ERROR(CheckIsRaw(first, wish.file));
+  RETURN_IF_ERROR(CheckFormatIsSaid(first, wish));
   RETURN_IF_ERROR(node.CheckReachable(cli.call_options()));
 
   v1::ImportImageRequest header;
   header.mutable_header()->set_id(wish.id);
   header.mutable_header()->set_size_bytes(source.size());
   header.mutable_header()->set_sha256(wish.sha256);
+  header.mutable_header()->set_format(wish.format.value_or(v1::Image::RAW));
 
   v1::Operation operation;
   Sent sent;
@@ -179,6 +178,25 @@ absl::StatusOr<v1::Operation> ImportImage(Cli& cli, Interrupts& interrupts, Node
         absl::StrCat("look with `agentctl image get ", wish.id, "` before acting"));
   }
   return Annotate(cause, "the upload broke off, and the agent removes what it had written");
+}
+
+absl::StatusOr<v1::Operation> ImportNodeFile(Cli& cli, Node& node, const ImportWish& wish) {
+  v1::ImportImageFileRequest request;
+  request.set_request_id(Uuid::Random().ToString());
+  request.set_id(wish.id);
+  request.set_path(wish.file);
+  request.set_format(wish.format.value_or(v1::Image::RAW));
+  request.set_sha256(wish.sha256);
+  absl::StatusOr<v1::Operation> operation;
+  {
+    Interrupts interrupts;
+    operation =
+        node.Change(cli.change_options(interrupts), &v1::ImageService::Stub::ImportFile, request);
+  }
+  RETURN_IF_ERROR(operation.status());
+  ASSIGN_OR_RETURN(v1::Operation ended, FollowOperation(cli, node, *std::move(operation)));
+  RETURN_IF_ERROR(OutcomeOf(ended));
+  return ended;
 }
 
 }  // namespace hvagent::agentctl

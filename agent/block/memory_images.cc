@@ -40,6 +40,16 @@ std::string& MemoryImages::Content::OwnObject(uint64_t number) {
   return *object;
 }
 
+bool MemoryImages::Content::HoldsData(uint64_t offset_bytes, uint64_t length_bytes) const {
+  const auto object = objects.lower_bound(offset_bytes / object_size.count());
+  if (object != objects.end() &&
+      object->first * object_size.count() < offset_bytes + length_bytes) {
+    return true;
+  }
+  return parent != nullptr && offset_bytes < overlap.count() &&
+         parent->HoldsData(offset_bytes, std::min(length_bytes, overlap.count() - offset_bytes));
+}
+
 bool MemoryImages::Content::SharesObject(const Content& other, uint64_t number) const {
   const auto mine = objects.find(number);
   const auto others = other.objects.find(number);

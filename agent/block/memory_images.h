@@ -88,6 +88,8 @@ class MemoryImages {
     void Resize(Bytes to);
     // Whether object `number` is certainly the same in both.
     bool SharesObject(const Content& other, uint64_t number) const;
+    // Whether an object of its own or of its parents' lies there.
+    bool HoldsData(uint64_t offset_bytes, uint64_t length_bytes) const;
     // Object `number`, made and not shared with a snapshot.
     std::string& OwnObject(uint64_t number);
   };

@@ -77,6 +77,8 @@ absl::StatusOr<std::shared_ptr<RadosSession>> RadosSession::Connect(const RbdOpt
   }
   // Guests profit from a cache; an import only copies its data once more for it.
   RETURN_IF_ERROR(Configure(cluster, "rbd_cache", "false"));
+  // RbdImageWriter leaves what it writes as it is until it is written: no copy is needed.
+  RETURN_IF_ERROR(Configure(cluster, "rbd_disable_zero_copy_writes", "false"));
   RETURN_IF_ERROR(ConnectStatus(rados_connect(cluster.get()), options));
   char* address = nullptr;
   RETURN_IF_ERROR(
@@ -97,6 +99,8 @@ absl::StatusOr<PoolHandle> RadosSession::OpenPool(const std::string& pool,
   if (result == -ENOENT) return PoolNotFound(pool);
   RETURN_IF_ERROR(CephStatus(result, absl::StrCat("open pool ", pool), entity_));
   rados_ioctx_set_namespace(handle, rados_namespace.c_str());
+  // A write to a pool that is full fails at once, instead of waiting for room until its timeout.
+  rados_set_pool_full_try(handle);
   return PoolHandle(handle);
 }
 

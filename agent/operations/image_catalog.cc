@@ -24,6 +24,9 @@ v1::Image ToProto(const block::ImageName& name, const block::ImageInfo& info) {
       [](const block::SnapshotInfo& s) { return s.name == kGoldenSnapshot && s.is_protected; }));
   if (auto it = info.metadata.find(kDigestKey); it != info.metadata.end()) {
     image.set_sha256(it->second);
+    const auto format = info.metadata.find(kFormatKey);
+    const bool qcow2 = format != info.metadata.end() && format->second == kFormatQcow2;
+    image.set_source_format(qcow2 ? v1::Image::QCOW2 : v1::Image::RAW);
   }
   *image.mutable_create_time() =
       google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(info.create_time));

@@ -21,6 +21,9 @@ namespace hvagent::operations {
 inline constexpr char kGoldenSnapshot[] = "snap";
 // The metadata key of the imported stream's digest.
 inline constexpr char kDigestKey[] = "hvagent.sha256";
+// The metadata key of the imported file's format, where it is not raw: "qcow2".
+inline constexpr char kFormatKey[] = "hvagent.format";
+inline constexpr char kFormatQcow2[] = "qcow2";
 // The metadata key of the operation that made it.
 inline constexpr char kOperationKey[] = "hvagent.operation";
 // Before a staged image's operation id; such images are not listed.

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "agent/operations/qcow2_import.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "glog/logging.h"
@@ -12,49 +12,19 @@
 namespace hvagent::operations {
 namespace {
 
-// As Glance's: fewer objects for an image that is read far more often than written.
-constexpr Bytes kObjectSize = MiB(8);
-// What is tested for zeros, and left out when it has nothing else.
-constexpr size_t kBlockBytes = 64 << 10;
-constexpr uint64_t kSectorBytes = 512;
 // How far an image of unknown size grows at a time, at most.
 constexpr Bytes kMaxGrowth = GiB(8);
-constexpr Bytes kMaxImageSize = GiB(64 << 10);
 
-bool IsZero(absl::string_view block) {
-  return std::all_of(block.begin(), block.end(), [](char c) { return c == 0; });
+bool IsQcow2(const v1::ImportImageRequest::Header& header) {
+  return header.format() == v1::Image::QCOW2;
 }
 
-absl::Status CheckSize(uint64_t size_bytes) {
-  if (size_bytes % kSectorBytes != 0 || Bytes(size_bytes) > kMaxImageSize) {
-    return InvalidField("header.size_bytes",
-                        absl::StrCat(size_bytes,
-                                     " bytes is not the size of a raw disk: a multiple "
-                                     "of 512, at most 64 TiB"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckHeader(const v1::ImportImageRequest::Header& header) {
+absl::Status CheckHeader(const v1::ImportImageRequest::Header& header, Bytes max_size) {
   RETURN_IF_ERROR(CheckImageId("header.id", header.id()));
-  RETURN_IF_ERROR(CheckSize(header.size_bytes()));
-  const std::string& digest = header.sha256();
-  const bool is_hex = std::all_of(digest.begin(), digest.end(), [](char c) {
-    return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
-  });
-  if (!digest.empty() && (digest.size() != 64 || !is_hex)) {
-    return InvalidField("header.sha256", "must be 64 lower-case hexadecimal digits");
+  if (!IsQcow2(header)) {
+    RETURN_IF_ERROR(CheckDiskSize("header.size_bytes", header.size_bytes(), max_size));
   }
-  return absl::OkStatus();
-}
-
-absl::Status ExistsWithOtherContent(const v1::Image& image) {
-  return Error(
-      absl::StatusCode::kAlreadyExists, "IMAGE_EXISTS",
-      absl::StrCat("image ", image.pool(), "/", image.id(),
-                   image.sha256().empty() ? " exists and was not imported by this program"
-                                          : absl::StrCat(" exists with sha256 ", image.sha256()),
-                   ": choose another id, or delete it first"));
+  return CheckDigest("header.sha256", header.sha256());
 }
 
 absl::Status TruncatedStream(absl::string_view id, absl::string_view how) {
@@ -65,22 +35,24 @@ absl::Status TruncatedStream(absl::string_view id, absl::string_view how) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ImageImport>> ImageImport::Begin(
-    const v1::ImportImageRequest::Header& header, ImageCatalog& catalog, OperationTable& table) {
-  RETURN_IF_ERROR(CheckHeader(header));
-  const auto existing = catalog.Get(header.id());
-  if (!existing.ok() && !absl::IsNotFound(existing.status())) return existing.status();
-  if (existing.ok() && (existing->sha256().empty() || !existing->ready() ||
-                        (!header.sha256().empty() && header.sha256() != existing->sha256()))) {
-    return ExistsWithOtherContent(*existing);
-  }
+    const v1::ImportImageRequest::Header& header, const ImportOptions& options,
+    ImageCatalog& catalog, OperationTable& table) {
+  RETURN_IF_ERROR(CheckHeader(header, options.max_image_size));
   v1::Operation wish;
   wish.set_kind(v1::Operation::IMAGE_IMPORT);
   wish.set_target(header.id());
   wish.set_bytes_total(header.size_bytes());
+  const ImageSource source = {.format = IsQcow2(header) ? v1::Image::QCOW2 : v1::Image::RAW,
+                              .sha256 = header.sha256()};
+  const auto existing = catalog.Get(header.id());
+  if (!existing.ok() && !absl::IsNotFound(existing.status())) return existing.status();
+  if (existing.ok()) RETURN_IF_ERROR(CheckMadeFrom(*existing, source));
   ASSIGN_OR_RETURN(auto operation, table.Begin(std::move(wish)));
-  std::unique_ptr<ImageImport> import(new ImageImport(header, catalog, std::move(operation)));
+  std::unique_ptr<ImageImport> import(
+      new ImageImport(header, options, catalog, std::move(operation)));
+  import->source_ = source;
   if (!existing.ok()) {
-    if (absl::Status status = import->OpenStaged(); !status.ok()) {
+    if (absl::Status status = import->Prepare(); !status.ok()) {
       import->Abort(status);
       return status;
     }
@@ -88,64 +60,53 @@ absl::StatusOr<std::unique_ptr<ImageImport>> ImageImport::Begin(
   return import;
 }
 
-ImageImport::ImageImport(const v1::ImportImageRequest::Header& header, ImageCatalog& catalog,
-                         std::shared_ptr<RunningOperation> operation)
+ImageImport::ImageImport(const v1::ImportImageRequest::Header& header, const ImportOptions& options,
+                         ImageCatalog& catalog, std::shared_ptr<RunningOperation> operation)
     : header_(header),
+      options_(options),
       catalog_(catalog),
       operation_(std::move(operation)),
-      staged_(catalog.StagedNameOf(operation_->id())) {}
+      staged_(catalog, operation_->id(), header.id()) {}
 
 ImageImport::~ImageImport() {
   if (!ended_) Abort(absl::CancelledError("the import was given up"));
 }
 
-absl::Status ImageImport::OpenStaged() {
-  staged_size_ = Bytes(header_.size_bytes());
-  RETURN_IF_ERROR(catalog_.block().CreateImage(staged_, staged_size_, kObjectSize));
-  ASSIGN_OR_RETURN(writer_, catalog_.block().OpenWriter(staged_));
+absl::Status ImageImport::Prepare() {
+  if (!IsQcow2(header_)) return staged_.Create(Bytes(header_.size_bytes()));
+  ASSIGN_OR_RETURN(spool_, imports::SpoolFile::Make(options_.spool, header_.size_bytes()));
   return absl::OkStatus();
 }
 
-absl::Status ImageImport::Write(absl::string_view chunk) {
+absl::Status ImageImport::Write(std::string chunk) {
   if (operation_->cancel_requested()) {
     return absl::CancelledError("the import was cancelled");
   }
   if (has_total_) return InvalidField("chunk", "must not come after total_bytes");
-  if (header_.size_bytes() != 0 && received_bytes_ + chunk.size() > header_.size_bytes()) {
+  const uint64_t end_bytes = received_bytes_ + chunk.size();
+  if (header_.size_bytes() != 0 && end_bytes > header_.size_bytes()) {
     return InvalidField("header.size_bytes",
                         absl::StrCat("more than the ", header_.size_bytes(),
                                      " bytes that the header promised have come"));
   }
   hash_.Update(chunk);
-  if (writer_ != nullptr) RETURN_IF_ERROR(WriteData(chunk));
-  received_bytes_ += chunk.size();
+  if (spool_.has_value()) {
+    RETURN_IF_ERROR(spool_->Append(chunk));
+  } else if (staged_.created()) {
+    if (header_.size_bytes() == 0) RETURN_IF_ERROR(GrowFor(end_bytes));
+    RETURN_IF_ERROR(staged_.Write(received_bytes_, std::move(chunk)));
+  }
+  received_bytes_ = end_bytes;
   operation_->SetProgress(received_bytes_);
   return absl::OkStatus();
 }
 
-absl::Status ImageImport::WriteData(absl::string_view chunk) {
-  if (header_.size_bytes() == 0) RETURN_IF_ERROR(GrowFor(received_bytes_ + chunk.size()));
-  size_t begin = 0;
-  while (begin < chunk.size()) {
-    if (IsZero(chunk.substr(begin, kBlockBytes))) {
-      begin += kBlockBytes;
-      continue;
-    }
-    size_t end = begin + kBlockBytes;
-    while (end < chunk.size() && !IsZero(chunk.substr(end, kBlockBytes))) end += kBlockBytes;
-    const absl::string_view data = chunk.substr(begin, end - begin);
-    RETURN_IF_ERROR(writer_->Write(received_bytes_ + begin, std::string(data)));
-    begin = end;
-  }
-  return absl::OkStatus();
-}
-
-// By doubling, so that a stream of unknown length costs few resizes; Publish cuts what is over.
+// By doubling, so that a stream of unknown length costs few resizes; Complete cuts what is over.
 absl::Status ImageImport::GrowFor(uint64_t end_bytes) {
-  if (end_bytes <= staged_size_.count()) return absl::OkStatus();
-  const uint64_t step = std::clamp(staged_size_.count(), MiB(64).count(), kMaxGrowth.count());
-  staged_size_ = Bytes(std::max(end_bytes, staged_size_.count() + step));
-  return writer_->Resize(staged_size_);
+  const uint64_t size = staged_.size().count();
+  if (end_bytes <= size) return absl::OkStatus();
+  const uint64_t step = std::clamp(size, MiB(64).count(), kMaxGrowth.count());
+  return staged_.Resize(Bytes(std::max(end_bytes, size + step)));
 }
 
 absl::Status ImageImport::SetTotal(uint64_t total_bytes) {
@@ -157,8 +118,8 @@ absl::Status ImageImport::SetTotal(uint64_t total_bytes) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::Image> ImageImport::Finish() {
-  absl::StatusOr<v1::Image> image = Complete();
+absl::StatusOr<v1::Image> ImageImport::Finish(const imports::GoesOn& goes_on) {
+  absl::StatusOr<v1::Image> image = Complete(goes_on);
   if (!image.ok()) return Undo(image.status());
   ended_ = true;
   if (absl::Status journalled = operation_->Finish(*image); !journalled.ok()) {
@@ -168,7 +129,7 @@ absl::StatusOr<v1::Image> ImageImport::Finish() {
   return image;
 }
 
-absl::StatusOr<v1::Image> ImageImport::Complete() {
+absl::Status ImageImport::CheckWhole() const {
   if (received_bytes_ < header_.size_bytes()) {
     return TruncatedStream(header_.id(), absl::StrCat("ended after ", received_bytes_, " of ",
                                                       header_.size_bytes(), " bytes"));
@@ -178,36 +139,25 @@ absl::StatusOr<v1::Image> ImageImport::Complete() {
                                                       " bytes: no total_bytes came"));
   }
   if (received_bytes_ == 0) return TruncatedStream(header_.id(), "was empty");
-  RETURN_IF_ERROR(CheckSize(received_bytes_));
-  const std::string digest = hash_.HexDigest();
-  if (!header_.sha256().empty() && digest != header_.sha256()) {
-    return Error(absl::StatusCode::kInvalidArgument, "DIGEST_MISMATCH",
-                 absl::StrCat("image ", header_.id(), ": the stream's sha256 is ", digest,
-                              ", not the expected ", header_.sha256()));
-  }
-  if (writer_ == nullptr) {
+  if (IsQcow2(header_)) return absl::OkStatus();
+  return CheckDiskSize("header.size_bytes", received_bytes_, options_.max_image_size);
+}
+
+absl::StatusOr<v1::Image> ImageImport::Complete(const imports::GoesOn& goes_on) {
+  RETURN_IF_ERROR(CheckWhole());
+  source_.sha256 = hash_.HexDigest();
+  RETURN_IF_ERROR(CheckDigestIs(header_.id(), source_.sha256, header_.sha256()));
+  if (spool_.has_value()) {
+    RETURN_IF_ERROR(
+        CopyQcow2(spool_->fd(), spool_->size(), options_, goes_on, *operation_, staged_));
+  } else if (staged_.created()) {
+    RETURN_IF_ERROR(staged_.Resize(Bytes(received_bytes_)));
+  } else {
     ASSIGN_OR_RETURN(v1::Image existing, catalog_.Get(header_.id()));
-    if (existing.sha256() != digest) return ExistsWithOtherContent(existing);
+    RETURN_IF_ERROR(CheckMadeFrom(existing, source_));
     return existing;
   }
-  if (staged_size_.count() != received_bytes_) {
-    RETURN_IF_ERROR(writer_->Resize(Bytes(received_bytes_)));
-  }
-  RETURN_IF_ERROR(std::exchange(writer_, nullptr)->Finish());
-  block::BlockStore& block = catalog_.block();
-  RETURN_IF_ERROR(block.AmendImage(
-      staged_, {.metadata = {{kDigestKey, digest}, {kOperationKey, operation_->id()}}}));
-  RETURN_IF_ERROR(block.CreateProtectedSnapshot({staged_, kGoldenSnapshot}));
-  absl::Status renamed = block.RenameImage(staged_, header_.id());
-  if (absl::IsAlreadyExists(renamed)) {
-    // Another import of this id was faster; the same content makes it a success of both.
-    ASSIGN_OR_RETURN(v1::Image existing, catalog_.Get(header_.id()));
-    if (existing.sha256() != digest || !existing.ready()) return ExistsWithOtherContent(existing);
-    RETURN_IF_ERROR(catalog_.RemoveStaged(operation_->id()));
-    return existing;
-  }
-  RETURN_IF_ERROR(renamed);
-  return catalog_.Get(header_.id());
+  return staged_.Publish(source_);
 }
 
 void ImageImport::Abort(const absl::Status& reason) {
@@ -216,9 +166,9 @@ void ImageImport::Abort(const absl::Status& reason) {
 
 absl::StatusOr<v1::Image> ImageImport::Undo(const absl::Status& reason) {
   ended_ = true;
-  writer_.reset();
+  staged_.Close();
   absl::StatusOr<std::optional<v1::Image>> outcome =
-      Settle(catalog_, operation_->id(), header_.id());
+      SettleImport(catalog_, operation_->id(), header_.id());
   if (!outcome.ok()) {
     LOG(ERROR) << "import " << operation_->id() << " of image " << header_.id() << " failed ("
                << reason
@@ -237,17 +187,10 @@ absl::StatusOr<v1::Image> ImageImport::Undo(const absl::Status& reason) {
   return end;
 }
 
-absl::StatusOr<std::optional<v1::Image>> ImageImport::Settle(ImageCatalog& catalog,
-                                                             const std::string& operation_id,
-                                                             const std::string& image_id) {
-  RETURN_IF_ERROR(catalog.RemoveStaged(operation_id));
-  return catalog.FindMadeBy(operation_id, image_id);
-}
-
 absl::StatusOr<OperationResult> ImageImport::SettleCutOff(ImageCatalog& catalog,
                                                           RunningOperation& operation) {
   ASSIGN_OR_RETURN(std::optional<v1::Image> image,
-                   Settle(catalog, operation.id(), operation.begun().target()));
+                   SettleImport(catalog, operation.id(), operation.begun().target()));
   if (!image.has_value()) {
     return Error(absl::StatusCode::kAborted, "CUT_OFF",
                  "the agent was restarted, or Ceph went away, while this ran; what it had done was "

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "agent/operations/image_delete.h"
+#include "agent/operations/image_file_import.h"
 #include "agent/service/import_call.h"
 #include "agent/service/paging.h"
 #include "agent/service/request_key.h"
@@ -12,14 +13,38 @@
 
 namespace hvagent::service {
 
+namespace {
+
+constexpr size_t kMaxReaders = 4;
+constexpr size_t kMaxWaitingToBeRead = 64;
+
+}  // namespace
+
 ImageService::ImageService(WorkerPool& pool, operations::ImageCatalog& catalog,
                            operations::OperationTable& table, operations::JobRunner& jobs,
-                           state::RequestLog& requests)
-    : pool_(pool), catalog_(catalog), table_(table), jobs_(jobs), requests_(requests) {}
+                           state::RequestLog& requests, const operations::ImportOptions& imports)
+    : pool_(pool),
+      catalog_(catalog),
+      table_(table),
+      jobs_(jobs),
+      requests_(requests),
+      imports_(imports),
+      readers_("imports", kMaxReaders, kMaxWaitingToBeRead) {}
 
 grpc::ServerReadReactor<v1::ImportImageRequest>* ImageService::Import(
     grpc::CallbackServerContext* context, v1::Operation* response) {
-  return new ImportCall(context, response, pool_, catalog_, table_);
+  return new ImportCall(context, response, pool_, readers_, imports_, catalog_, table_);
+}
+
+grpc::ServerUnaryReactor* ImageService::ImportFile(grpc::CallbackServerContext* context,
+                                                   const v1::ImportImageFileRequest* request,
+                                                   v1::Operation* response) {
+  return AnswerOnPool<v1::Operation>(
+      context, pool_, response, [this, request]() -> absl::StatusOr<v1::Operation> {
+        RETURN_IF_ERROR(operations::CheckImportFile(*request));
+        return jobs_.Start(v1::Operation::IMAGE_IMPORT, request->id(), request->request_id(),
+                           *request);
+      });
 }
 
 grpc::ServerUnaryReactor* ImageService::Get(grpc::CallbackServerContext* context,

@@ -3,6 +3,7 @@
 #define HVAGENT_AGENT_SERVICE_IMAGE_SERVICE_H_
 
 #include "agent/operations/image_catalog.h"
+#include "agent/operations/import_options.h"
 #include "agent/operations/job_runner.h"
 #include "agent/operations/operation_table.h"
 #include "agent/state/request_log.h"
@@ -16,10 +17,13 @@ class ImageService final : public v1::ImageService::CallbackService {
  public:
   ImageService(WorkerPool& pool, operations::ImageCatalog& catalog,
                operations::OperationTable& table, operations::JobRunner& jobs,
-               state::RequestLog& requests);
+               state::RequestLog& requests, const operations::ImportOptions& imports);
 
   grpc::ServerReadReactor<v1::ImportImageRequest>* Import(grpc::CallbackServerContext* context,
                                                           v1::Operation* response) override;
+  grpc::ServerUnaryReactor* ImportFile(grpc::CallbackServerContext* context,
+                                       const v1::ImportImageFileRequest* request,
+                                       v1::Operation* response) override;
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context,
                                 const v1::GetImageRequest* request, v1::Image* response) override;
   grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context,
@@ -40,6 +44,9 @@ class ImageService final : public v1::ImageService::CallbackService {
   operations::OperationTable& table_;
   operations::JobRunner& jobs_;
   state::RequestLog& requests_;
+  const operations::ImportOptions& imports_;
+  // Uploads that are whole and are read now: few at once, and none keeps other calls waiting.
+  WorkerPool readers_;
 };
 
 }  // namespace hvagent::service

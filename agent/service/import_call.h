@@ -20,8 +20,10 @@ namespace hvagent::service {
 // Deletes itself when gRPC is done with the call.
 class ImportCall final : public grpc::ServerReadReactor<v1::ImportImageRequest> {
  public:
-  // `pool`, `catalog` and `table` outlive the call.
+  // Everything outlives the call. Messages are worked on in `pool`, an end that takes long in
+  // `long_pool`.
   ImportCall(grpc::CallbackServerContext* context, v1::Operation* response, WorkerPool& pool,
+             WorkerPool& long_pool, const operations::ImportOptions& options,
              operations::ImageCatalog& catalog, operations::OperationTable& table);
 
  private:
@@ -33,11 +35,15 @@ class ImportCall final : public grpc::ServerReadReactor<v1::ImportImageRequest> 
   void TakeEnd();
   absl::Status Begin();
   absl::Status TakeChunk();
+  // Why it shall not go on, if so.
+  absl::Status CheckGoesOn() const;
   void Fail(const absl::Status& status);
 
   grpc::CallbackServerContext* const context_;
   v1::Operation* const response_;
   WorkerPool& pool_;
+  WorkerPool& long_pool_;
+  const operations::ImportOptions& options_;
   operations::ImageCatalog& catalog_;
   operations::OperationTable& table_;
   v1::ImportImageRequest message_;

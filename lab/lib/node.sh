@@ -8,7 +8,7 @@ node_create() {
   local root etc
   root=$(place_dir "$1") etc=$root/etc
   mkdir -p "$etc"/{ceph,libvirt/qemu/networks,libvirt/secrets,hypervisor-agent/pki} \
-    "$root"/var/{cache,lib/libvirt/{qemu,images,boot},log/{libvirt/qemu,qemu},spool,tmp}
+    "$root"/var/{cache,lib/libvirt/{qemu,images,boot},log/{libvirt/qemu,qemu},spool,tmp/import}
   install -d -m 0700 "$root/var/lib/hypervisor-agent"
   ln -sfn /run "$root/var/run"
   ln -sfn /run/lock "$root/var/lock"
@@ -69,6 +69,7 @@ state_dir: /var/lib/hypervisor-agent
 libvirt: {uri: "qemu:///system"}
 ceph: {config_file: /etc/ceph/ceph.conf, entity: client.hvagent, keyring_file: /etc/ceph/ceph.client.hvagent.keyring, guest_entity: client.cinder}
 guests: {serial_log_dir: /var/log/libvirt/qemu}
+imports: {folder: /var/tmp/import}
 CONF
 }
 

@@ -24,6 +24,7 @@ FLOORS = [
     "agent/state",
     "agent/keeper",
     "agent/reconcile",
+    "agent/imports",
     "agent/operations",
     "agent/backup",
     "agent/service",
@@ -40,6 +41,7 @@ NARROWER = {
 SEAMS = [
     (re.compile(r"^libvirt/"), re.compile(r"^agent/hypervisor/libvirt_[^/]*$")),
     (re.compile(r"^(rbd|rados)/"), re.compile(r"^agent/(block/rbd|block/rados|registry/rados)_[^/]*$")),
+    (re.compile(r"^libnbd\.h$"), re.compile(r"^agent/imports/nbd_reader\.cc$")),
     (re.compile(r"^glog/"), re.compile(r"\.cc$")),
 ]
 
@@ -131,6 +133,8 @@ def self_test():
         ("agent/registry/rados_registry.cc", "#include <rados/librados.h>", True),
         ("agent/block/block_store.h", "#include <rbd/librbd.h>", False),
         ("agent/operations/import.cc", "#include <rados/librados.h>", False),
+        ("agent/imports/nbd_reader.cc", "#include <libnbd.h>", True),
+        ("agent/imports/qcow2_decoder.cc", "#include <libnbd.h>", False),
         ("agent/main.cc", "#include <glog/logging.h>", True),
         ("agent/config.h", "#include <glog/logging.h>", False),
     ]

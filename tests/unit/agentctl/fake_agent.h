@@ -17,6 +17,7 @@
 #include "hvagent/v1/node_service.grpc.pb.h"
 #include "hvagent/v1/operation_service.grpc.pb.h"
 #include "hvagent/v1/secret_service.grpc.pb.h"
+#include "hvagent/v1/storage_service.grpc.pb.h"
 #include "hvagent/v1/vm_service.grpc.pb.h"
 
 namespace hvagent::agentctl {
@@ -64,6 +65,7 @@ class FakeAgent final {
   // Those request_ids that came with `method`.
   std::vector<std::string> request_ids(const std::string& method) const;
   std::string imported(const std::string& id) const;
+  v1::Image::Format import_format(const std::string& id) const;
   // Those that were no dry runs.
   std::vector<v1::SyncSecretRequest> synced() const;
 
@@ -80,12 +82,17 @@ class FakeAgent final {
   std::function<void(grpc::ServerContext*, size_t)> on_chunk;
   std::function<grpc::Status(grpc::ServerContext*, grpc::ServerWriter<v1::Operation>*)> on_watch;
 
+  // What StorageService knows; set before the first call.
+  std::vector<v1::Leftover> leftovers;
+  std::vector<std::string> owners;
+
  private:
   class Nodes;
   class Secrets;
   class Images;
   class Vms;
   class Operations;
+  class Storage;
   struct Services;
 
   grpc::Status GetNode(const v1::GetNodeRequest&, v1::Node*);
@@ -120,6 +127,7 @@ class FakeAgent final {
   std::string claimed_uuid_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, v1::Vm> vms_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::string> images_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, v1::Image::Format> import_formats_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::SyncSecretRequest> synced_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> calls_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::pair<std::string, std::string>> request_ids_ ABSL_GUARDED_BY(mutex_);

@@ -66,11 +66,28 @@ TEST_F(ImageImportTest, PrintsTheIdThatItChose) {
   EXPECT_EQ(agent_.imported(id), "x");
 }
 
-TEST_F(ImageImportTest, RefusesAQcow2ImageBeforeSendingIt) {
+TEST_F(ImageImportTest, AFileThatBeginsAsQcow2IsNotSentWhereNoFormatWasSaid) {
   const RunResult result = Import(dir_.Write("disk.qcow2", "QFI\xfb rest"));
   EXPECT_EQ(result.exit, ExitCode::kFailed);
-  EXPECT_THAT(result.err, HasSubstr("qemu-img convert"));
+  EXPECT_THAT(result.err, AllOf(HasSubstr("--format qcow2"), HasSubstr("--format raw")));
   EXPECT_THAT(agent_.request_ids("ImageService.Import"), IsEmpty());
+}
+
+TEST_F(ImageImportTest, SendsTheFormatThatWasSaidAndTheBytesAsTheyAre) {
+  const std::string bytes = "QFI\xfb rest";
+  const std::string file = dir_.Write("disk.qcow2", bytes);
+  EXPECT_EQ(Import(file, {"--id", "as-qcow2", "--format", "qcow2"}).exit, ExitCode::kDone);
+  EXPECT_EQ(Import(file, {"--id", "as-raw", "--format", "raw"}).exit, ExitCode::kDone);
+  EXPECT_EQ(Import(dir_.Write("disk.raw", "disk"), {"--id", "default"}).exit, ExitCode::kDone);
+  EXPECT_EQ(agent_.imported("as-qcow2"), bytes);
+  EXPECT_EQ(agent_.imported("as-raw"), bytes);
+  EXPECT_EQ(agent_.import_format("as-qcow2"), v1::Image::QCOW2);
+  EXPECT_EQ(agent_.import_format("as-raw"), v1::Image::RAW);
+  EXPECT_EQ(agent_.import_format("default"), v1::Image::RAW);
+}
+
+TEST_F(ImageImportTest, AFormatThatIsNotKnownIsWrongUsage) {
+  EXPECT_EQ(Import(dir_.Write("disk.vmdk", "KDMV"), {"--format", "vmdk"}).exit, ExitCode::kUsage);
 }
 
 TEST_F(ImageImportTest, MissingFileAndFolderAreNamed) {

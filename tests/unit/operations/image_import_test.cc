@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
+#include "tests/unit/imports/qcow2_bytes.h"
 
 namespace hvagent::operations {
 namespace {
@@ -23,6 +24,8 @@ using v1::Operation;
 
 constexpr char kId[] = "debian-12";
 constexpr size_t kChunkBytes = 1 << 20;
+
+absl::Status GoOn() { return absl::OkStatus(); }
 
 std::string DigestOf(absl::string_view content) {
   Sha256 hash;
@@ -46,10 +49,11 @@ class Importer {
   absl::StatusOr<std::unique_ptr<ImageImport>> Begin(const std::string& id, uint64_t size_bytes,
                                                      const std::string& sha256 = "") {
     v1::ImportImageRequest::Header header;
+    header.set_format(format);
     header.set_id(id);
     header.set_size_bytes(size_bytes);
     header.set_sha256(sha256);
-    return ImageImport::Begin(header, catalog, table);
+    return ImageImport::Begin(header, options, catalog, table);
   }
 
   // A whole stream, as the service plays it.
@@ -58,14 +62,14 @@ class Importer {
     auto import = Begin(kId, size_bytes, sha256);
     if (!import.ok()) return import.status();
     for (size_t at = 0; at < content.size(); at += kChunkBytes) {
-      absl::Status status = (*import)->Write(content.substr(at, kChunkBytes));
+      absl::Status status = (*import)->Write(std::string(content.substr(at, kChunkBytes)));
       if (!status.ok()) {
         (*import)->Abort(status);
         return status;
       }
     }
     if (size_bytes == 0) RETURN_IF_ERROR((*import)->SetTotal(content.size()));
-    return (*import)->Finish();
+    return (*import)->Finish(GoOn);
   }
 
   // Every image in the pool, staged ones too.
@@ -88,6 +92,8 @@ class Importer {
 
   block::MemoryBlockStore block{"", {}};
   ImageCatalog catalog{block, "images"};
+  ImportOptions options{.spool = {.folder = "/tmp", .keep_free = Bytes(0)}};
+  v1::Image::Format format = v1::Image::RAW;
 
  private:
   std::unique_ptr<state::StateStore> state_;
@@ -155,7 +161,7 @@ TEST(ImageImportTest, UntilItIsWholeItHasNoProperName) {
   ASSERT_OK((*import)->Write(std::string(1024, 'x')));
   EXPECT_THAT(importer.Pool(), ElementsAre("hvagent-import-" + (*import)->operation_id()));
   EXPECT_THAT(*importer.catalog.List("", 10), IsEmpty()) << "staged images are not listed";
-  ASSERT_OK((*import)->Finish());
+  ASSERT_OK((*import)->Finish(GoOn));
   EXPECT_THAT(importer.Pool(), ElementsAre(kId));
 }
 
@@ -271,8 +277,8 @@ TEST(ImageImportTest, TwoAtOnceOfTheSameContentBothSucceed) {
   ASSERT_OK(first);
   ASSERT_OK(second);
   for (auto* import : {&*first, &*second}) ASSERT_OK((*import)->Write(std::string(512, 'x')));
-  EXPECT_OK((*second)->Finish());
-  EXPECT_OK((*first)->Finish());
+  EXPECT_OK((*second)->Finish(GoOn));
+  EXPECT_OK((*first)->Finish(GoOn));
   EXPECT_THAT(importer.Pool(), ElementsAre(kId));
 }
 
@@ -284,8 +290,8 @@ TEST(ImageImportTest, OfTwoAtOnceWithOtherContentTheSlowerIsRefused) {
   ASSERT_OK(second);
   ASSERT_OK((*first)->Write(std::string(512, 'x')));
   ASSERT_OK((*second)->Write(std::string(512, 'y')));
-  EXPECT_OK((*second)->Finish());
-  EXPECT_THAT((*first)->Finish(), Fails(absl::StatusCode::kAlreadyExists, "IMAGE_EXISTS"));
+  EXPECT_OK((*second)->Finish(GoOn));
+  EXPECT_THAT((*first)->Finish(GoOn), Fails(absl::StatusCode::kAlreadyExists, "IMAGE_EXISTS"));
   EXPECT_THAT(importer.Pool(), ElementsAre(kId));
   EXPECT_EQ(importer.Read(kId), std::string(512, 'y'));
 }
@@ -303,6 +309,75 @@ TEST(ImageImportTest, WhatCannotBeRemovedWhileCephIsAwayIsRemovedByRecovery) {
   ASSERT_OK(importer.Recover());
   EXPECT_THAT(importer.Pool(), IsEmpty());
   EXPECT_EQ(importer.LastOperation().state(), Operation::FAILED);
+}
+
+TEST(ImageImportTest, AQcow2FileIsReadOnceItIsWhole) {
+  Importer importer;
+  importer.format = v1::Image::QCOW2;
+  const std::string data(imports::kTestClusterBytes, 'd');
+  const std::string file = imports::Qcow2File(MiB(10).count(), data);
+  for (const uint64_t size_bytes : {uint64_t{file.size()}, uint64_t{0}}) {
+    const auto image = importer.Import(file, size_bytes, DigestOf(file));
+    ASSERT_OK(image);
+    EXPECT_EQ(image->size_bytes(), MiB(10).count());
+    EXPECT_EQ(image->sha256(), DigestOf(file));
+    EXPECT_EQ(image->source_format(), v1::Image::QCOW2);
+    EXPECT_EQ(importer.LastOperation().state(), Operation::SUCCEEDED);
+    const std::string disk = data + std::string(MiB(10).count() - data.size(), '\0');
+    EXPECT_TRUE(importer.Read(kId) == disk);
+  }
+  EXPECT_THAT(importer.Pool(), ElementsAre(kId));
+}
+
+TEST(ImageImportTest, TheSameBytesInAnotherFormatAreAnotherImage) {
+  Importer importer;
+  const std::string file = imports::Qcow2File(MiB(1).count());
+  ASSERT_OK(importer.Import(file, file.size()));
+  importer.format = v1::Image::QCOW2;
+  EXPECT_THAT(importer.Import(file, file.size()),
+              Fails(absl::StatusCode::kAlreadyExists, "IMAGE_EXISTS"));
+}
+
+TEST(ImageImportTest, AQcow2FileThatIsRefusedOrDamagedLeavesNothing) {
+  Importer importer;
+  importer.format = v1::Image::QCOW2;
+  std::string refused = imports::Qcow2File(MiB(1).count());
+  imports::Poke(refused, 8, 512, 8);
+  EXPECT_THAT(importer.Import(refused, refused.size()),
+              Fails(absl::StatusCode::kInvalidArgument, "QCOW2_REFUSED"));
+  std::string damaged = imports::Qcow2File(MiB(1).count(), "data");
+  imports::Poke(damaged, 4 * imports::kTestClusterBytes, uint64_t{1} << 63 | 512, 8);
+  EXPECT_THAT(importer.Import(damaged, damaged.size()),
+              Fails(absl::StatusCode::kInvalidArgument, "QCOW2_UNREADABLE"));
+  EXPECT_EQ(importer.LastOperation().state(), Operation::FAILED);
+  EXPECT_THAT(importer.Pool(), IsEmpty());
+}
+
+TEST(ImageImportTest, AQcow2FileThatIsTooLargeForTheNodeIsRefusedBeforeItComes) {
+  Importer importer;
+  importer.format = v1::Image::QCOW2;
+  importer.options.spool.max_size = MiB(1);
+  EXPECT_THAT(importer.Begin(kId, MiB(2).count()),
+              Fails(absl::StatusCode::kResourceExhausted, "SPOOL_FULL"));
+  EXPECT_EQ(importer.LastOperation().state(), Operation::FAILED);
+}
+
+TEST(ImageImportTest, AClientThatLeavesWhileItsFileIsReadLeavesNothing) {
+  Importer importer;
+  importer.format = v1::Image::QCOW2;
+  const std::string file = imports::Qcow2File(MiB(1).count(), "data");
+  // Asked while the decoder starts, while it reads, and for each piece that it has read.
+  for (int asked_before = 0; asked_before < 3; ++asked_before) {
+    auto import = importer.Begin(kId, file.size());
+    ASSERT_OK(import);
+    ASSERT_OK((*import)->Write(file));
+    int asked = 0;
+    const auto image = (*import)->Finish(
+        [&] { return asked++ < asked_before ? absl::OkStatus() : absl::CancelledError("gone"); });
+    EXPECT_TRUE(absl::IsCancelled(image.status())) << image.status();
+    EXPECT_EQ(importer.LastOperation().state(), Operation::CANCELLED);
+    EXPECT_THAT(importer.Pool(), IsEmpty());
+  }
 }
 
 // The last call of an import, which gives the image its name.

@@ -1,0 +1,135 @@
+#include "agent/operations/staged_image.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+
+namespace hvagent::operations {
+namespace {
+
+// As Glance's: fewer objects for an image that is read far more often than written.
+constexpr Bytes kObjectSize = MiB(8);
+// What is tested for zeros, and left out when it has nothing else.
+constexpr size_t kBlockBytes = 64 << 10;
+constexpr uint64_t kSectorBytes = 512;
+
+// As fast as memcmp: a block is zeros when it begins with one and equals itself a byte further on.
+bool IsZero(absl::string_view block) {
+  return block.empty() ||
+         (block[0] == 0 && std::memcmp(block.data(), block.data() + 1, block.size() - 1) == 0);
+}
+
+}  // namespace
+
+absl::Status CheckMadeFrom(const v1::Image& existing, const ImageSource& source) {
+  const bool digest_fits = source.sha256.empty() || source.sha256 == existing.sha256();
+  if (existing.ready() && !existing.sha256().empty() && digest_fits &&
+      existing.source_format() == source.format) {
+    return absl::OkStatus();
+  }
+  std::string how = " exists and was not imported by this program";
+  if (!existing.sha256().empty()) {
+    how = absl::StrCat(
+        " exists with sha256 ", existing.sha256(),
+        existing.source_format() == v1::Image::QCOW2 ? ", from a qcow2 file" : ", from a raw file");
+  }
+  return Error(absl::StatusCode::kAlreadyExists, "IMAGE_EXISTS",
+               absl::StrCat("image ", existing.pool(), "/", existing.id(), how,
+                            ": choose another id, or delete it first"));
+}
+
+absl::Status CheckDiskSize(absl::string_view field, uint64_t size_bytes, Bytes max_size) {
+  if (size_bytes % kSectorBytes == 0 && Bytes(size_bytes) <= max_size) return absl::OkStatus();
+  return InvalidField(
+      field, absl::StrCat(size_bytes, " bytes is not the size of a raw disk: a multiple of 512, ",
+                          "at most ", max_size.count() >> 30, " GiB here"));
+}
+
+absl::Status CheckDigest(absl::string_view field, absl::string_view digest) {
+  const bool is_hex = std::all_of(digest.begin(), digest.end(), [](char c) {
+    return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
+  });
+  if (digest.empty() || (digest.size() == 64 && is_hex)) return absl::OkStatus();
+  return InvalidField(field, "must be 64 lower-case hexadecimal digits");
+}
+
+absl::Status CheckDigestIs(absl::string_view image_id, absl::string_view digest,
+                           absl::string_view expected) {
+  if (expected.empty() || digest == expected) return absl::OkStatus();
+  return Error(absl::StatusCode::kInvalidArgument, "DIGEST_MISMATCH",
+               absl::StrCat("image ", image_id, ": the file's sha256 is ", digest,
+                            ", not the expected ", expected));
+}
+
+absl::StatusOr<std::optional<v1::Image>> SettleImport(ImageCatalog& catalog,
+                                                      const std::string& operation_id,
+                                                      const std::string& image_id) {
+  RETURN_IF_ERROR(catalog.RemoveStaged(operation_id));
+  return catalog.FindMadeBy(operation_id, image_id);
+}
+
+StagedImage::StagedImage(ImageCatalog& catalog, std::string operation_id, std::string image_id)
+    : catalog_(catalog),
+      operation_id_(std::move(operation_id)),
+      image_id_(std::move(image_id)),
+      name_(catalog.StagedNameOf(operation_id_)) {}
+
+absl::Status StagedImage::Create(Bytes size) {
+  size_ = size;
+  RETURN_IF_ERROR(catalog_.block().CreateImage(name_, size, kObjectSize));
+  ASSIGN_OR_RETURN(writer_, catalog_.block().OpenWriter(name_));
+  return absl::OkStatus();
+}
+
+absl::Status StagedImage::Write(uint64_t offset_bytes, std::string data) {
+  const absl::string_view all = data;
+  size_t begin = 0;
+  while (begin < all.size()) {
+    if (IsZero(all.substr(begin, kBlockBytes))) {
+      begin += kBlockBytes;
+      continue;
+    }
+    size_t end = begin + kBlockBytes;
+    while (end < all.size() && !IsZero(all.substr(end, kBlockBytes))) end += kBlockBytes;
+    if (begin == 0 && end >= all.size()) return writer_->Write(offset_bytes, std::move(data));
+    RETURN_IF_ERROR(
+        writer_->Write(offset_bytes + begin, std::string(all.substr(begin, end - begin))));
+    begin = end;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StagedImage::Resize(Bytes size) {
+  if (size == size_) return absl::OkStatus();
+  RETURN_IF_ERROR(writer_->Resize(size));
+  size_ = size;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::Image> StagedImage::Publish(const ImageSource& source) {
+  RETURN_IF_ERROR(std::exchange(writer_, nullptr)->Finish());
+  block::BlockStore& block = catalog_.block();
+  std::map<std::string, std::string> metadata = {{kDigestKey, source.sha256},
+                                                 {kOperationKey, operation_id_}};
+  if (source.format == v1::Image::QCOW2) metadata[kFormatKey] = kFormatQcow2;
+  RETURN_IF_ERROR(block.AmendImage(name_, {.metadata = std::move(metadata)}));
+  RETURN_IF_ERROR(block.CreateProtectedSnapshot({name_, kGoldenSnapshot}));
+  const absl::Status renamed = block.RenameImage(name_, image_id_);
+  if (absl::IsAlreadyExists(renamed)) {
+    // Another import of this id was faster; the same source makes it a success of both.
+    ASSIGN_OR_RETURN(v1::Image existing, catalog_.Get(image_id_));
+    RETURN_IF_ERROR(CheckMadeFrom(existing, source));
+    RETURN_IF_ERROR(catalog_.RemoveStaged(operation_id_));
+    return existing;
+  }
+  RETURN_IF_ERROR(renamed);
+  return catalog_.Get(image_id_);
+}
+
+}  // namespace hvagent::operations
