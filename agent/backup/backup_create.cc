@@ -251,7 +251,7 @@ class Creation {
       *backup.mutable_create_time() = TimeUtil::MicrosecondsToTimestamp(now);
     }
     RETURN_IF_ERROR(room_.catalog.Put(backup));
-    const absl::Status tidied = RemoveOldSnapshots(others);
+    const absl::Status tidied = RemoveOldSnapshots(backup, others);
     if (IsTransient(tidied)) return tidied;
     LOG_IF(WARNING, !tidied.ok()) << "backup " << backup.id() << " is made, but snapshots of "
                                   << "earlier ones stay on " << source_.ToString() << ": "
@@ -259,12 +259,14 @@ class Creation {
     return operations::OperationResult(std::move(backup));
   }
 
-  absl::Status RemoveOldSnapshots(const std::vector<v1::Backup>& others) {
+  // `others` is in order: what comes after the backup is newer, made while this job waited.
+  absl::Status RemoveOldSnapshots(const v1::Backup& backup, const std::vector<v1::Backup>& others) {
     const absl::StatusOr<block::ImageInfo> info = room_.block.GetImage(source_);
     if (absl::IsNotFound(info.status())) return absl::OkStatus();
     RETURN_IF_ERROR(info.status());
     for (const v1::Backup& other : others) {
-      if (other.id() == backup_.id() || !HasSnapshot(*info, other.snapshot())) continue;
+      if (BackupCatalog::IndexKey(other) >= BackupCatalog::IndexKey(backup)) break;
+      if (!HasSnapshot(*info, other.snapshot())) continue;
       RETURN_IF_ERROR(RemoveSnapshotIfThere(room_, {source_, other.snapshot()}));
     }
     return absl::OkStatus();
