@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "agent/block/memory_block_store.h"
+#include "agent/block/memory_object_store.h"
 #include "agent/block/rados_cluster_keys.h"
+#include "agent/block/rados_object_store.h"
 #include "agent/block/rbd_block_store.h"
 #include "agent/hypervisor/libvirt_connection.h"
 #include "agent/hypervisor/libvirt_hypervisor.h"
@@ -53,6 +55,7 @@ absl::StatusOr<Backends> MakeRealBackends(const v1::AgentConfig& config) {
                         .op_timeout = op_timeout});
   backends.keys = std::make_unique<block::RadosClusterKeys>(block->connection(),
                                                             config.ceph().pools().hvagent());
+  backends.objects = std::make_unique<block::RadosObjectStore>(block->connection());
   backends.block = std::move(block);
   return backends;
 }
@@ -70,9 +73,11 @@ Backends MakeMemoryBackends(const v1::AgentConfig& config,
   auto block = std::make_unique<block::MemoryBlockStore>(
       kMemoryFsid, std::vector<block::Monitor>{MemoryMonitor()});
   const auto& pools = config.ceph().pools();
-  for (const std::string& pool : {pools.images(), pools.vms(), pools.volumes()}) {
+  for (const std::string& pool : {pools.images(), pools.vms(), pools.volumes(), pools.backups()}) {
     block->CreatePool(pool);
   }
+  auto objects = std::make_unique<block::MemoryObjectStore>();
+  objects->CreatePool(pools.backups());
   hypervisor->SetDiskOpener([store = block.get()](const std::string& pool,
                                                   const std::string& rados_namespace,
                                                   const std::string& image) {
@@ -82,6 +87,7 @@ Backends MakeMemoryBackends(const v1::AgentConfig& config,
   backends.name = "memory";
   backends.shared = std::move(faults);
   backends.block = std::move(block);
+  backends.objects = std::move(objects);
   backends.keys = std::make_unique<block::MemoryClusterKeys>(std::move(cluster));
   backends.secrets = std::move(secrets);
   backends.hypervisor = std::move(hypervisor);

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "agent/block/block_store.h"
 #include "agent/block/memory_cluster_keys.h"
+#include "agent/block/object_store.h"
 #include "agent/hypervisor/hypervisor.h"
 #include "hvagent/v1/config.pb.h"
 #include "secrets/cluster_keys.h"
@@ -20,7 +21,8 @@ struct Backends {
   // What the seams' implementations share (a connection, a simulated host); destroyed last.
   std::shared_ptr<void> shared;
   std::unique_ptr<block::BlockStore> block;
-  std::unique_ptr<secrets::ClusterKeys> keys;  // stands on `block`'s connection
+  std::unique_ptr<block::ObjectStore> objects;  // stands on `block`'s connection
+  std::unique_ptr<secrets::ClusterKeys> keys;   // stands on `block`'s connection
   std::unique_ptr<secrets::SecretStore> secrets;
   std::unique_ptr<hypervisor::Hypervisor> hypervisor;
 };

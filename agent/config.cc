@@ -61,12 +61,13 @@ absl::Status CheckPools(const v1::AgentConfig::Ceph::Pools& pools) {
   RETURN_IF_ERROR(CheckField("ceph.pools.images", CheckRbdName(pools.images())));
   RETURN_IF_ERROR(CheckField("ceph.pools.vms", CheckRbdName(pools.vms())));
   RETURN_IF_ERROR(CheckField("ceph.pools.volumes", CheckRbdName(pools.volumes())));
+  RETURN_IF_ERROR(CheckField("ceph.pools.backups", CheckRbdName(pools.backups())));
   RETURN_IF_ERROR(CheckField("ceph.pools.hvagent", CheckRbdName(pools.hvagent())));
-  for (const std::string& of_guests : {pools.images(), pools.vms(), pools.volumes()}) {
+  for (const std::string& of_guests : {pools.images(), pools.vms(), pools.volumes(), pools.backups()}) {
     if (pools.hvagent() == of_guests) {
       return InvalidField("ceph.pools.hvagent",
                           absl::StrCat("must be a pool that no guest can write; ", of_guests,
-                                       " holds guests' disks"));
+                                       " holds disks"));
     }
   }
   return absl::OkStatus();
@@ -135,8 +136,10 @@ v1::AgentConfig WithDefaults(v1::AgentConfig config) {
   Default(ceph.mutable_pools()->mutable_images(), "images");
   Default(ceph.mutable_pools()->mutable_vms(), "vms");
   Default(ceph.mutable_pools()->mutable_volumes(), "volumes");
+  Default(ceph.mutable_pools()->mutable_backups(), "backups");
   Default(ceph.mutable_pools()->mutable_hvagent(), "hvagent");
   if (ceph.op_timeout_s() == 0) ceph.set_op_timeout_s(30);
+  if (ceph.max_clone_depth() == 0) ceph.set_max_clone_depth(5);
 
   auto& guests = *config.mutable_guests();
   Default(guests.mutable_serial_log_dir(), "/var/log/libvirt/qemu");

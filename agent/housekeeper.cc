@@ -23,6 +23,7 @@ void Housekeeper::Start() {
         Prune();
         prune_at = clock_.Monotonic() + kPrunePeriod;
       }
+      each_minute_();
       // Many boots at once leave pages behind that are free and scattered: malloc alone would
       // never give them back.
       malloc_trim(0);

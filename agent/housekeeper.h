@@ -1,9 +1,12 @@
 // Forgets what nobody needs any more: ended operations and answered request ids, after a day; and
-// gives memory that work has left free back to the kernel.
+// gives memory that work has left free back to the kernel. Does once a minute what else it is
+// given.
 #ifndef HVAGENT_AGENT_HOUSEKEEPER_H_
 #define HVAGENT_AGENT_HOUSEKEEPER_H_
 
+#include <functional>
 #include <thread>
+#include <utility>
 
 #include "agent/state/state_store.h"
 #include "base/clock.h"
@@ -13,11 +16,12 @@ namespace hvagent {
 
 class Housekeeper {
  public:
-  // Both outlive the housekeeper.
-  Housekeeper(state::StateStore& state, const Clock& clock) : state_(state), clock_(clock) {}
+  // Both outlive the housekeeper. `each_minute` is called on its thread, and may block.
+  Housekeeper(state::StateStore& state, const Clock& clock, std::function<void()> each_minute)
+      : state_(state), clock_(clock), each_minute_(std::move(each_minute)) {}
   ~Housekeeper() { Stop(); }
 
-  // Prunes now and then every hour, and trims memory every minute, on a thread of its own.
+  // Prunes now and then every hour, and does the rest every minute, on a thread of its own.
   void Start();
   void Stop();
 
@@ -27,6 +31,7 @@ class Housekeeper {
  private:
   state::StateStore& state_;
   const Clock& clock_;
+  const std::function<void()> each_minute_;
   Mutex mutex_;
   CondVar stop_changed_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

@@ -1,10 +1,15 @@
 #include "agent/server.h"
 
 #include <chrono>
+#include <cstdlib>
 #include <map>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/backup/backup_catalog.h"
+#include "agent/backup/backup_jobs.h"
+#include "agent/backup/backup_room.h"
 #include "agent/config.h"
 #include "agent/housekeeper.h"
 #include "agent/keeper/secret_guard.h"
@@ -14,22 +19,29 @@
 #include "agent/listeners.h"
 #include "agent/metrics.h"
 #include "agent/operations/image_catalog.h"
+#include "agent/operations/image_delete.h"
 #include "agent/operations/image_file_import.h"
 #include "agent/operations/image_import.h"
 #include "agent/operations/import_options.h"
 #include "agent/operations/job_runner.h"
+#include "agent/operations/leftovers.h"
 #include "agent/operations/operation_table.h"
+#include "agent/operations/trash_purge.h"
 #include "agent/operations/vm_snapshot.h"
 #include "agent/operations/volume_catalog.h"
+#include "agent/operations/volume_flatten.h"
 #include "agent/reconcile/desired_vms.h"
 #include "agent/reconcile/reconciler.h"
 #include "agent/reconcile/status_board.h"
 #include "agent/reconcile/vm_worker.h"
+#include "agent/reconcile/volume_users.h"
+#include "agent/service/backup_service.h"
 #include "agent/service/image_service.h"
 #include "agent/service/node_health.h"
 #include "agent/service/node_service.h"
 #include "agent/service/operation_service.h"
 #include "agent/service/secret_service.h"
+#include "agent/service/storage_service.h"
 #include "agent/service/vm_service.h"
 #include "agent/service/vm_view.h"
 #include "agent/service/volume_service.h"
@@ -77,6 +89,12 @@ reconcile::ReconcilerOptions LoopOptions(const v1::AgentConfig& config) {
           .resync_period = absl::Seconds(config.guests().resync_s())};
 }
 
+// Guests and boots come first: they keep the processors less than half busy.
+bool IsHostIdle() {
+  double load = 0;
+  return getloadavg(&load, 1) == 1 && load < std::thread::hardware_concurrency() / 2.0;
+}
+
 }  // namespace
 
 // Members are in the order in which they need each other; they go in the opposite order.
@@ -92,6 +110,15 @@ class Server::Impl {
         volumes_(*backends_.block, config.ceph().pools().volumes()),
         imports_(ImportOptionsOf(config.imports())),
         snapshots_(catalog_, *backends_.hypervisor, config.ceph().pools().vms()),
+        backups_(*backends_.objects, config.ceph().pools().backups()),
+        backup_room_{.block = *backends_.block,
+                     .catalog = backups_,
+                     .pools = {.volumes = config.ceph().pools().volumes(),
+                               .vms = config.ceph().pools().vms(),
+                               .backups = config.ceph().pools().backups()},
+                     .max_bytes_per_s = config.backups().max_bytes_per_s(),
+                     .clock = clock_,
+                     .sources = backup_sources_},
         jobs_(operations_, clock_, Jobs()),
         board_(clock_),
         keeper_parts_{*backends_.secrets,    *backends_.keys, *backends_.block,
@@ -106,7 +133,7 @@ class Server::Impl {
         view_(*backends_.hypervisor, board_, worker_.options()),
         health_(
             *backends_.hypervisor, *backends_.block, [this] { return keeper_.Health(); }, clock_),
-        housekeeper_(*state_, clock_),
+        housekeeper_(*state_, clock_, [this] { PurgeTrash(); }),
         pool_("calls", kCallThreads, kCallQueue),
         node_service_(pool_, backends_.name, worker_.options(), *backends_.hypervisor,
                       *backends_.block, *state_, health_),
@@ -116,7 +143,15 @@ class Server::Impl {
                                 .rollout = rollout_,
                                 .look_at_vms = [this] { reconciler_.EnqueueAll(); }}),
         image_service_(pool_, catalog_, operations_, jobs_, requests_, imports_),
-        volume_service_(pool_, catalog_, volumes_, requests_),
+        leftovers_(*backends_.block, *state_,
+                   {.images = config.ceph().pools().images(),
+                    .vms = config.ceph().pools().vms(),
+                    .volumes = config.ceph().pools().volumes()}),
+        storage_service_(pool_, leftovers_, config.node_name()),
+        volume_users_(*state_, *backends_.hypervisor),
+        volume_service_(pool_, catalog_, volumes_, jobs_, volume_users_, requests_,
+                        config.ceph().max_clone_depth()),
+        backup_service_(pool_, backup_room_, operations_, jobs_),
         operation_service_(pool_, operations_),
         vm_service_({pool_, board_, reconciler_}, vms_, worker_, *backends_.hypervisor, *state_,
                     requests_, view_, jobs_, snapshots_) {}
@@ -132,8 +167,8 @@ class Server::Impl {
       builder.AddListeningPort(config.listen_address(), TlsCredentials(config.tls()), &port_);
     }
     for (grpc::Service* service : std::initializer_list<grpc::Service*>{
-             &node_service_, &secret_service_, &image_service_, &volume_service_,
-             &operation_service_, &vm_service_}) {
+             &node_service_, &secret_service_, &image_service_, &volume_service_, &storage_service_,
+             &backup_service_, &operation_service_, &vm_service_}) {
       builder.RegisterService(service);
     }
     if (!config.metrics_address().empty()) {
@@ -183,15 +218,33 @@ class Server::Impl {
  private:
   std::map<v1::Operation::Kind, operations::JobRunner::Job> Jobs() {
     using operations::RunningOperation;
-    return {{v1::Operation::IMAGE_IMPORT,
-             [this](RunningOperation& operation) {
-               // An upload has no request: it cannot go on without its client.
-               return operation.begun().has_request()
-                          ? operations::ImportImageFile(catalog_, imports_, operation)
-                          : operations::ImageImport::SettleCutOff(catalog_, operation);
-             }},
-            {v1::Operation::VM_SNAPSHOT,
-             [this](RunningOperation& operation) { return snapshots_.Run(operation); }}};
+    std::map<v1::Operation::Kind, operations::JobRunner::Job> jobs = {
+        {v1::Operation::IMAGE_IMPORT,
+         [this](RunningOperation& operation) {
+           // An upload has no request: it cannot go on without its client.
+           return operation.begun().has_request()
+                      ? operations::ImportImageFile(catalog_, imports_, operation)
+                      : operations::ImageImport::SettleCutOff(catalog_, operation);
+         }},
+        {v1::Operation::VOLUME_FLATTEN,
+         [this](RunningOperation& operation) {
+           return operations::FlattenVolume(volumes_, IsHostIdle, operation);
+         }},
+        {v1::Operation::IMAGE_DELETE,
+         [this](RunningOperation& operation) {
+           return operations::DeleteFlattenedImage(catalog_, operation);
+         }},
+        {v1::Operation::VM_SNAPSHOT,
+         [this](RunningOperation& operation) { return snapshots_.Run(operation); }}};
+    jobs.merge(backup::BackupJobs(backup_room_, volumes_));
+    return jobs;
+  }
+
+  // Images only: nothing else is put into the trash.
+  void PurgeTrash() {
+    if (!backends_.block->Health().ok()) return;
+    const auto purged = operations::PurgeTrash(*backends_.block, catalog_.NameOf("").pool, clock_);
+    LOG_IF(WARNING, !purged.ok()) << "the trash cannot be emptied: " << purged.status();
   }
 
   void GoOnWithJobs() {
@@ -210,6 +263,9 @@ class Server::Impl {
   operations::VolumeCatalog volumes_;
   const operations::ImportOptions imports_;
   operations::VmSnapshot snapshots_;
+  backup::BackupCatalog backups_;
+  KeyedMutex<std::string> backup_sources_;
+  backup::BackupRoom backup_room_;
   operations::JobRunner jobs_;
   reconcile::StatusBoard board_;
   keeper::KeeperParts keeper_parts_;
@@ -227,7 +283,11 @@ class Server::Impl {
   service::NodeService node_service_;
   service::SecretService secret_service_;
   service::ImageService image_service_;
+  operations::Leftovers leftovers_;
+  service::StorageService storage_service_;
+  reconcile::VolumeUsers volume_users_;
   service::VolumeService volume_service_;
+  service::BackupService backup_service_;
   service::OperationService operation_service_;
   service::VmService vm_service_;
   std::unique_ptr<Metrics> metrics_;

@@ -93,6 +93,7 @@ void BuildCommandTree(CommandTree& tree) {
   AddSecretCommands(tree);
   AddImageCommands(tree);
   AddVolumeCommands(tree);
+  AddBackupCommands(tree);
   AddVmCommands(tree);
   AddOperationCommands(tree);
   AddCompletionCommand(tree);

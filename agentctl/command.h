@@ -47,9 +47,12 @@ CLI::Validator DurationInto(std::optional<absl::Duration>& duration);
 
 void AddApplyCommand(CommandTree& tree);
 void AddNodeCommands(CommandTree& tree);
+// `doctor`, under `node`.
+void AddStorageDoctor(CommandTree& tree, CLI::App& node);
 void AddSecretCommands(CommandTree& tree);
 void AddImageCommands(CommandTree& tree);
 void AddVolumeCommands(CommandTree& tree);
+void AddBackupCommands(CommandTree& tree);
 void AddVmCommands(CommandTree& tree);
 void AddOperationCommands(CommandTree& tree);
 void AddCompletionCommand(CommandTree& tree);

@@ -1,12 +1,17 @@
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "agentctl/command.h"
+#include "agentctl/follow.h"
 #include "agentctl/image_import.h"
 #include "agentctl/listing.h"
 #include "agentctl/views.h"
+#include "base/error.h"
+#include "base/status_macros.h"
 #include "base/uuid.h"
 #include "hvagent/v1/image_service.grpc.pb.h"
 
@@ -60,24 +65,73 @@ ExitCode Import(Cli& cli, ImportWish wish, bool on_node) {
   return cli.ShowObject(ImageColumns(), RowOf(operation->image()));
 }
 
-ExitCode DeleteImage(Cli& cli, const std::string& id) {
+struct DeleteWish {
+  std::string id;
+  bool flatten = false;
+  bool trash = false;
+  std::optional<absl::Duration> trash_delay;
+};
+
+constexpr absl::Duration kTrashDelay = absl::Hours(24);
+
+constexpr char kDeleteDetails[] =
+    R"(An image that disks were cloned from is not deleted; the error names them. Two ways out:
+--flatten copies into each clone what it still reads from the image, which takes its time and
+space. --trash leaves the clones as they are (where the cluster makes clones of format 2): the image
+loses its name now, and its space when the last clone and the delay are over.
+)";
+
+// Follows the operation that flattens the clones and deletes the image.
+absl::Status DeleteFlattened(Cli& cli, Node& node, const std::string& id) {
+  v1::DeleteFlattenedImageRequest request;
+  request.set_id(id);
+  request.set_request_id(Uuid::Random().ToString());
+  absl::StatusOr<v1::Operation> operation = [&] {
+    Interrupts interrupts;
+    return node.Change(cli.change_options(interrupts), &v1::ImageService::Stub::DeleteFlattened,
+                       request);
+  }();
+  RETURN_IF_ERROR(operation.status());
+  ASSIGN_OR_RETURN(operation, FollowOperation(cli, node, *std::move(operation)));
+  return OutcomeOf(*operation);
+}
+
+ExitCode DeleteImage(Cli& cli, const DeleteWish& wish) {
+  const std::string& id = wish.id;
   const std::string what = absl::StrCat("delete image ", id);
   absl::Status status = CheckOneNode(cli);
-  if (status.ok()) {
-    status = cli.Confirm(absl::StrCat("Delete image ", id, " and its snapshot for ever?"));
+  if (status.ok() && !cli.options.dry_run) {
+    status =
+        cli.Confirm(wish.trash ? absl::StrCat("Put image ", id, " into the trash?")
+                               : absl::StrCat("Delete image ", id, " and its snapshot for ever?"));
   }
   if (!status.ok()) return cli.Fail({what, "", status});
   auto node = cli.HealthyNode();
   if (!node.ok()) return cli.Fail({what, "", node.status()});
   v1::DeleteImageRequest request;
   request.set_id(id);
+  request.set_dry_run(cli.options.dry_run);
+  // Clones are no hindrance to either, and a dry run asks for all else.
+  request.set_to_trash(wish.trash || (wish.flatten && cli.options.dry_run));
+  request.set_trash_delay_s(
+      static_cast<uint32_t>(absl::ToInt64Seconds(wish.trash_delay.value_or(kTrashDelay))));
   request.set_request_id(Uuid::Random().ToString());
-  Interrupts interrupts;
-  status = (*node)
-               ->Change(cli.change_options(interrupts), &v1::ImageService::Stub::Delete, request)
-               .status();
+  if (wish.flatten && !cli.options.dry_run) {
+    status = DeleteFlattened(cli, **node, id);
+  } else {
+    Interrupts interrupts;
+    status = (*node)
+                 ->Change(cli.change_options(interrupts), &v1::ImageService::Stub::Delete, request)
+                 .status();
+    if (ErrorReason(status) == "IMAGE_HAS_CHILDREN" && !wish.trash) {
+      status = WithHint(status, "--flatten or --trash delete it all the same: see --help");
+    }
+  }
   if (!status.ok()) return cli.Fail({what, (*node)->name(), status});
-  cli.Note(absl::StrCat("image ", id, " deleted"));
+  cli.Note(absl::StrCat("image ", id,
+                        cli.options.dry_run ? " can be deleted"
+                        : wish.trash        ? " is in the trash"
+                                            : " deleted"));
   return ExitCode::kDone;
 }
 
@@ -86,6 +140,26 @@ std::string CheckSha256(const std::string& text) {
                       return absl::ascii_isxdigit(static_cast<unsigned char>(c));
                     });
   return good ? "" : "must be 64 hexadecimal digits";
+}
+
+void AddDelete(CommandTree& tree, CLI::App& image) {
+  Cli& cli = tree.cli;
+  const auto wish = std::make_shared<DeleteWish>();
+  CLI::App* const remove =
+      AddCommand(tree, image,
+                 {"delete", "Delete an image, or say which disks were cloned from it",
+                  "image delete jammy", /*has_dry_run=*/true, kDeleteDetails},
+                 [&cli, wish] { return DeleteImage(cli, *wish); });
+  remove->add_option("ID", wish->id, "The image's id")->required();
+  CLI::Option* const flatten =
+      remove->add_flag("--flatten", wish->flatten, "Flatten its clones first, then delete it");
+  CLI::Option* const trash =
+      remove->add_flag("--trash", wish->trash, "Put it into the trash, and leave its clones alive");
+  trash->excludes(flatten);
+  remove->add_option("--trash-delay", "How long the trash keeps it at least (24h)")
+      ->type_name("DURATION")
+      ->check(DurationInto(wish->trash_delay))
+      ->needs(trash);
 }
 
 }  // namespace
@@ -126,10 +200,7 @@ void AddImageCommands(CommandTree& tree) {
              [&cli, id] { return GetImage(cli, *id); })
       ->add_option("ID", *id, "The image's id")
       ->required();
-  AddCommand(tree, *image, {"delete", "Delete an image that has no clones", "image delete jammy"},
-             [&cli, id] { return DeleteImage(cli, *id); })
-      ->add_option("ID", *id, "The image's id")
-      ->required();
+  AddDelete(tree, *image);
   AddCommand(tree, *tree.get, {"image", "List the images, or show one", "get image"}, [&cli, id] {
     return id->empty() ? ListImages(cli) : GetImage(cli, *id);
   })->add_option("ID", *id, "The image's id");

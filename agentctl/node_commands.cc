@@ -48,6 +48,7 @@ void AddNodeCommands(CommandTree& tree) {
       ->add_option("NAME", *name, "The node's name in the configuration")
       ->required();
 
+  AddStorageDoctor(tree, *node);
   AddCommand(tree, *tree.get, {"node", "List the nodes, or show one", "get node"}, [&cli, name] {
     return name->empty() ? ListNodes(cli) : GetNode(cli, *name);
   })->add_option("NAME", *name, "The node's name in the configuration");

@@ -150,7 +150,7 @@ Row RowOf(const v1::Volume& volume) {
 }
 
 std::vector<Column> VolumeSnapshotColumns() {
-  return {{"ID"}, {"NAME"}, {"SIZE"}, {"PROTECTED"}, {"CLONES"}};
+  return {{"ID"}, {"NAME"}, {"SIZE"}, {"USED"}, {"PROTECTED"}, {"CLONES"}};
 }
 
 Row RowOf(const v1::VolumeSnapshot& snapshot) {
@@ -160,8 +160,26 @@ Row RowOf(const v1::VolumeSnapshot& snapshot) {
                  {{snapshot.id().empty() ? "-" : snapshot.id()},
                   {snapshot.name()},
                   {BytesText(snapshot.size_bytes())},
+                  {snapshot.has_used_bytes() ? BytesText(snapshot.used_bytes()) : "-"},
                   snapshot.protected_() ? Cell{"True", Tone::kGood} : Cell{"False", Tone::kBad},
                   {snapshot.clones().empty() ? "-" : absl::StrJoin(snapshot.clones(), ",")}});
+}
+
+std::vector<Column> BackupColumns() {
+  return {{"ID"},     {"SOURCE"}, {"KIND"},       {"SIZE"},
+          {"COPIED"}, {"AGE"},    {"BASE", true}, {"SNAPSHOT", true}};
+}
+
+Row RowOf(const v1::Backup& backup) {
+  return MakeRow(backup, "backup", backup.id(),
+                 {{backup.id().empty() ? "-" : backup.id()},
+                  {backup.source_image()},
+                  {backup.parent_id().empty() ? "full" : "incremental"},
+                  {BytesText(backup.size_bytes())},
+                  {BytesText(backup.data_bytes())},
+                  {Age(backup.create_time())},
+                  {backup.base()},
+                  {backup.snapshot()}});
 }
 
 std::vector<Column> VmColumns() {

@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "agentctl/output.h"
+#include "hvagent/v1/backup.pb.h"
 #include "hvagent/v1/image.pb.h"
 #include "hvagent/v1/node_service.pb.h"
 #include "hvagent/v1/operation.pb.h"
@@ -17,7 +18,7 @@
 namespace hvagent::agentctl {
 
 // "node/<name>", "secret/<uuid>", "image/<id>", "volume/<id>", "snapshot/<volume>@<id>",
-// "vm/<uuid>", "operation/<id>".
+// "vm/<uuid>", "backup/<id>", "operation/<id>".
 std::vector<Column> NodeColumns();
 Row RowOf(const v1::Node& node);
 
@@ -32,6 +33,9 @@ Row RowOf(const v1::Volume& volume);
 
 std::vector<Column> VolumeSnapshotColumns();
 Row RowOf(const v1::VolumeSnapshot& snapshot);
+
+std::vector<Column> BackupColumns();
+Row RowOf(const v1::Backup& backup);
 
 std::vector<Column> VmColumns();
 Row RowOf(const v1::Vm& vm);

@@ -1,15 +1,21 @@
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "agentctl/command.h"
+#include "agentctl/fan_out.h"
+#include "agentctl/follow.h"
 #include "agentctl/listing.h"
 #include "agentctl/views.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "base/uuid.h"
@@ -80,27 +86,96 @@ ExitCode ChangeAndShow(Cli& cli, const std::string& what,
       [&] { return cli.ShowObject(columns, RowOf(response)); });
 }
 
-// Asks the user, then destroys one thing; `thing` as "volume 1234".
+// How long the watch of a client that died lasts, and some more.
+constexpr absl::Duration kDeadWatch = absl::Seconds(40);
+constexpr absl::Duration kRetryPause = absl::Seconds(1);
+
+// Asks again while the image is in use, until the watch of a client that died must be over.
+absl::Status WhileInUse(const std::function<absl::Status()>& ask) {
+  const absl::Duration end = SystemClock().Monotonic() + kDeadWatch;
+  while (true) {
+    absl::Status status = ask();
+    if (ErrorReason(status) != "IMAGE_IN_USE" || SystemClock().Monotonic() > end) return status;
+    std::this_thread::sleep_for(absl::ToChronoMilliseconds(kRetryPause));
+  }
+}
+
+// Asks the user, then destroys one thing; `thing` as "volume 1234". With --dry-run only asks the
+// agent what it would say. `waits`: asks again while a client has it open.
 template <typename Request, typename Response>
 ExitCode Destroy(Cli& cli, const std::string& thing,
                  grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                 Request request) {
+                 Request request, bool waits = false) {
   const std::string what = absl::StrCat("delete ", thing);
-  if (absl::Status agreed = cli.Confirm(absl::StrCat("Delete ", thing, " for ever?"));
-      !agreed.ok()) {
-    return cli.Fail({what, "", agreed});
-  }
+  request.set_dry_run(cli.options.dry_run);
+  const absl::Status agreed = request.dry_run()
+                                  ? absl::OkStatus()
+                                  : cli.Confirm(absl::StrCat("Delete ", thing, " for ever?"));
+  if (!agreed.ok()) return cli.Fail({what, "", agreed});
   request.set_request_id(Uuid::Random().ToString());
   Interrupts interrupts;
   return OnOneNode(
       cli, what,
       [&](Node& node) {
-        return node.Change(cli.change_options(interrupts), method, request).status();
+        const auto ask = [&] {
+          return node.Change(cli.change_options(interrupts), method, request).status();
+        };
+        return waits && !request.dry_run() ? WhileInUse(ask) : ask();
       },
       [&] {
-        cli.Note(absl::StrCat(thing, " deleted"));
+        cli.Note(absl::StrCat(thing, request.dry_run() ? " can be deleted" : " deleted"));
         return ExitCode::kDone;
       });
+}
+
+constexpr char kFlattenDetails[] =
+    R"(Guests may use the volume meanwhile. Ctrl-C asks whether to cancel; what was copied by then
+stays, and the same command goes on from there.
+)";
+
+ExitCode Flatten(Cli& cli, const std::string& id) {
+  const std::string what = absl::StrCat("flatten volume ", id);
+  auto node = cli.HealthyNode();
+  if (!node.ok()) return cli.Fail({what, "", node.status()});
+  v1::FlattenVolumeRequest request;
+  request.set_id(id);
+  request.set_request_id(Uuid::Random().ToString());
+  absl::StatusOr<v1::Operation> operation = [&] {
+    Interrupts interrupts;
+    return (*node)->Change(cli.change_options(interrupts), &Stub::Flatten, request);
+  }();
+  if (operation.ok()) operation = FollowOperation(cli, **node, *std::move(operation));
+  const absl::Status outcome = operation.ok() ? OutcomeOf(*operation) : operation.status();
+  if (!outcome.ok()) return cli.Fail({what, (*node)->name(), outcome});
+  return cli.ShowObject(VolumeColumns(), RowOf(operation->volume()));
+}
+
+// One node grows the volume; then each that may run a guest with it tells that guest.
+ExitCode Resize(Cli& cli, const v1::ResizeVolumeRequest& request) {
+  const std::string what = absl::StrCat("resize volume ", request.id());
+  auto first = cli.HealthyNode();
+  if (!first.ok()) return cli.Fail({what, "", first.status()});
+  Interrupts interrupts;
+  auto volume = (*first)->Change(cli.change_options(interrupts), &Stub::Resize, request);
+  if (!volume.ok()) return cli.Fail({what, (*first)->name(), volume.status()});
+  auto others = cli.Targets();
+  if (!others.ok()) return cli.Fail({what, "", others.status()});
+  std::erase(*others, *first);
+  if (request.dry_run()) others->clear();
+  const auto answers = FanOut(*others, [&](Node* node) {
+    return node->Change(cli.change_options(interrupts), &Stub::Resize, request).status();
+  });
+  std::vector<ExitCode> codes = {cli.ShowObject(VolumeColumns(), RowOf(*volume))};
+  for (size_t i = 0; i < others->size(); ++i) {
+    codes.push_back(ExitCode::kDone);
+    if (answers[i].ok()) continue;
+    codes.back() =
+        cli.Fail({"tell the guests of the volume's new size", (*others)[i]->name(),
+                  WithHint(answers[i],
+                           "a guest there sees it at its next start, or after this command "
+                           "once more")});
+  }
+  return Combine(codes);
 }
 
 struct SnapshotPlace {
@@ -200,26 +275,22 @@ void AddResize(CommandTree& tree, CLI::App& volume) {
   Cli& cli = tree.cli;
   const auto request = std::make_shared<v1::ResizeVolumeRequest>();
   const auto size_gib = std::make_shared<uint32_t>(0);
-  CLI::App* const resize =
-      AddCommand(tree, volume,
-                 {"resize", "Grow a volume", "volume resize VOLUME --size-gib 40",
-                  /*has_dry_run=*/true},
-                 [&cli, request, size_gib] {
-                   request->set_size_gib(*size_gib);
-                   request->set_dry_run(cli.options.dry_run);
-                   return ChangeAndShow(cli, absl::StrCat("resize volume ", request->id()),
-                                        &Stub::Resize, *request, VolumeColumns());
-                 });
+  CLI::App* const resize = AddCommand(tree, volume,
+                                      {"resize", "Grow a volume, also under a running guest",
+                                       "volume resize VOLUME --size-gib 40", /*has_dry_run=*/true},
+                                      [&cli, request, size_gib] {
+                                        request->set_size_gib(*size_gib);
+                                        request->set_dry_run(cli.options.dry_run);
+                                        return Resize(cli, *request);
+                                      });
   AddVolume(resize, *request->mutable_id());
   AddSizeGib(resize, *size_gib);
 }
 
-ExitCode ListSnapshots(Cli& cli, const std::string& volume) {
-  v1::ListVolumeSnapshotsRequest request;
-  request.set_volume_id(volume);
+ExitCode ListSnapshots(Cli& cli, const v1::ListVolumeSnapshotsRequest& request) {
   Listing listing{VolumeSnapshotColumns(), {}, /*with_node=*/false};
   return OnOneNode(
-      cli, absl::StrCat("list the snapshots of volume ", volume),
+      cli, absl::StrCat("list the snapshots of volume ", request.volume_id()),
       [&](Node& node) -> absl::Status {
         ASSIGN_OR_RETURN(const v1::ListVolumeSnapshotsResponse answer,
                          node.Read(cli.call_options(), &Stub::ListSnapshots, request));
@@ -256,14 +327,20 @@ void AddSnapshotCommands(CommandTree& tree, CLI::App& volume) {
   AddVolume(create, *request->mutable_volume_id());
   AddId(create, *request->mutable_snapshot_id(), "The snapshot's UUID (a random one)");
 
+  const auto which = std::make_shared<v1::ListVolumeSnapshotsRequest>();
+  CLI::App* const list =
+      AddCommand(tree, *snapshot,
+                 {"list", "List the snapshots of a volume", "volume snapshot list VOLUME --usage"},
+                 [&cli, which] { return ListSnapshots(cli, *which); });
+  AddVolume(list, *which->mutable_volume_id());
+  list->add_flag_function(
+      "--usage", [which](int64_t) { which->set_with_usage(true); },
+      "Measure what each holds since the one before, which may take long");
   const auto id = std::make_shared<std::string>();
-  AddVolume(AddCommand(tree, *snapshot,
-                       {"list", "List the snapshots of a volume", "volume snapshot list VOLUME"},
-                       [&cli, id] { return ListSnapshots(cli, *id); }),
-            *id);
   AddCommand(
       tree, *snapshot,
-      {"delete", "Delete a snapshot that has no clones", "volume snapshot delete VOLUME@SNAP"},
+      {"delete", "Delete a snapshot that has no clones", "volume snapshot delete VOLUME@SNAP",
+       /*has_dry_run=*/true},
       [&cli, id] { return DeleteSnapshot(cli, *id); })
       ->add_option("VOLUME@SNAP", *id, "The UUIDs of the volume and of its snapshot")
       ->check(CLI::Validator(CheckSnapshotPlace, ""))
@@ -286,13 +363,23 @@ void AddVolumeCommands(CommandTree& tree) {
                        [&cli, id] { return GetVolume(cli, *id); }),
             *id);
   AddVolume(AddCommand(tree, *volume,
-                       {"delete", "Delete a volume that has no snapshots", "volume delete VOLUME"},
-                       [&cli, id] {
-                         v1::DeleteVolumeRequest request;
-                         request.set_id(*id);
-                         return Destroy(cli, absl::StrCat("volume ", *id), &Stub::Delete, request);
-                       }),
+                       {"flatten", "Copy into a volume what it still reads from its source",
+                        "volume flatten VOLUME", /*has_dry_run=*/false, kFlattenDetails},
+                       [&cli, id] { return Flatten(cli, *id); }),
             *id);
+  const auto waits = std::make_shared<bool>(false);
+  CLI::App* const remove = AddCommand(
+      tree, *volume,
+      {"delete", "Delete a volume that has no snapshots", "volume delete VOLUME",
+       /*has_dry_run=*/true},
+      [&cli, id, waits] {
+        v1::DeleteVolumeRequest request;
+        request.set_id(*id);
+        return Destroy(cli, absl::StrCat("volume ", *id), &Stub::Delete, request, *waits);
+      });
+  AddVolume(remove, *id);
+  remove->add_flag("--wait-for-clients", *waits,
+                   "Try again while a client has it open, for as long as one that died counts");
   AddCommand(tree, *tree.get, {"volume", "List the volumes, or show one", "get volume"},
              [&cli, id] { return id->empty() ? ListVolumes(cli) : GetVolume(cli, *id); })
       ->add_option("ID", *id, "The volume's UUID");

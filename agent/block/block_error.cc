@@ -46,6 +46,11 @@ absl::Status SnapshotNotFound(const SnapshotName& snapshot) {
       absl::StrCat("image ", snapshot.image.ToString(), " has no snapshot ", snapshot.snapshot));
 }
 
+absl::Status ObjectNotFound(const ObjectName& object) {
+  return Error(absl::StatusCode::kNotFound, "OBJECT_NOT_FOUND",
+               absl::StrCat("object ", object.ToString(), " does not exist"));
+}
+
 absl::Status ImageExists(const ImageName& image) {
   return Error(absl::StatusCode::kAlreadyExists, "IMAGE_EXISTS",
                absl::StrCat("image ", image.ToString(), " exists already"));

@@ -8,12 +8,14 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "agent/block/block_store.h"
+#include "agent/block/object_store.h"
 
 namespace hvagent::block {
 
 absl::Status PoolNotFound(absl::string_view pool);
 absl::Status ImageNotFound(const ImageName& image);
 absl::Status SnapshotNotFound(const SnapshotName& snapshot);
+absl::Status ObjectNotFound(const ObjectName& object);
 absl::Status ImageExists(const ImageName& image);
 absl::Status SnapshotNotProtected(const SnapshotName& snapshot);
 

@@ -24,6 +24,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "agent/block/image_io.h"
 #include "base/bytes.h"
 
 namespace hvagent::block {
@@ -118,21 +119,6 @@ struct ClusterInfo {
   std::string library_version;    // librbd's, "1.17.0"
 };
 
-// Writes a new image. Not thread-safe. Destroyed before Finish it waits for what is in flight and
-// leaves the image as it is: the caller removes it.
-class ImageWriter {
- public:
-  virtual ~ImageWriter() = default;
-  // Queues a write; waits while too many are in flight. Zeros are the caller's to leave out.
-  // Errors: of this write or an earlier one; the writer is useless after an error. OUT_OF_RANGE
-  // (WRITE_PAST_END).
-  virtual absl::Status Write(uint64_t offset_bytes, std::string data) = 0;
-  // Changes the size once nothing is in flight; shrinking cuts data off.
-  virtual absl::Status Resize(Bytes size) = 0;
-  // Waits until everything written is on the cluster, and closes the image.
-  virtual absl::Status Finish() = 0;
-};
-
 class BlockStore {
  public:
   virtual ~BlockStore() = default;
@@ -158,6 +144,9 @@ class BlockStore {
   virtual absl::Status CreateImage(const ImageName& image, Bytes size, Bytes object_size) = 0;
   // Opens an image for writing; one writer at a time is the caller's care.
   virtual absl::StatusOr<std::unique_ptr<ImageWriter>> OpenWriter(const ImageName& image) = 0;
+  // Opens an image for reading: at `snapshot`, or as it is now where that is empty.
+  virtual absl::StatusOr<std::unique_ptr<ImageReader>> OpenReader(const ImageName& image,
+                                                                  const std::string& snapshot) = 0;
   // Reads `length_bytes` at `offset_bytes`; fewer at the image's end.
   virtual absl::StatusOr<std::string> ReadImage(const ImageName& image, uint64_t offset_bytes,
                                                 size_t length_bytes) = 0;
@@ -180,6 +169,8 @@ class BlockStore {
   // (naming the watchers' addresses; a dead client's watch lasts 30 s).
   virtual absl::Status RemoveImage(const ImageName& image) = 0;
 
+  // Makes the snapshot, not protected. One that is there is left as it is.
+  virtual absl::Status CreateSnapshot(const SnapshotName& snapshot) = 0;
   // Makes the snapshot, protected. One that is there is left, and protected if it was not.
   virtual absl::Status CreateProtectedSnapshot(const SnapshotName& snapshot) = 0;
   // The images that were cloned from the snapshot, in any pool, the trash's included. Their number

@@ -18,6 +18,35 @@ std::invoke_result_t<Body, MemoryImages&> MemoryBlockStore::Call(Body body) {
   return result;
 }
 
+class MemoryBlockStore::Reader : public ImageReader {
+ public:
+  Reader(MemoryBlockStore& store, SnapshotName name, Bytes size, Bytes object_size)
+      : store_(store), name_(std::move(name)), size_(size), object_size_(object_size) {}
+
+  Bytes size() const override { return size_; }
+  Bytes object_size() const override { return object_size_; }
+
+  absl::StatusOr<std::vector<Extent>> Diff(const std::string& since, uint64_t offset_bytes,
+                                           uint64_t length_bytes) override {
+    return store_.Call([&](MemoryImages& images) {
+      return images.Diff(name_.image, name_.snapshot, since, offset_bytes, length_bytes);
+    });
+  }
+
+  void Read(uint64_t offset_bytes, size_t length_bytes, Done done) override {
+    store_.Count({.read_bytes = length_bytes, .written_bytes = 0});
+    done(store_.Call([&](MemoryImages& images) {
+      return images.ReadAt(name_.image, name_.snapshot, offset_bytes, length_bytes);
+    }));
+  }
+
+ private:
+  MemoryBlockStore& store_;
+  const SnapshotName name_;
+  const Bytes size_;
+  const Bytes object_size_;
+};
+
 // Holds the image open, so has an address among its watchers.
 class MemoryBlockStore::Writer : public ImageWriter {
  public:
@@ -26,7 +55,22 @@ class MemoryBlockStore::Writer : public ImageWriter {
   ~Writer() override { store_.RemoveWatcher(address_); }
 
   absl::Status Write(uint64_t offset_bytes, std::string data) override {
+    store_.Count({.read_bytes = 0, .written_bytes = data.size()});
     return Do([&](MemoryImages& images) { return images.Write(image_, offset_bytes, data); });
+  }
+
+  absl::Status WriteZeros(uint64_t offset_bytes, uint64_t length_bytes) override {
+    return Do([&](MemoryImages& images) {
+      return images.WriteZeros(image_, offset_bytes, length_bytes);
+    });
+  }
+
+  absl::Status Flush() override {
+    return Do([](MemoryImages&) { return absl::OkStatus(); });
+  }
+
+  absl::Status CreateSnapshot(const std::string& snapshot) override {
+    return Do([&](MemoryImages& images) { return images.CreateSnapshot({image_, snapshot}); });
   }
 
   absl::Status Resize(Bytes size) override {
@@ -80,6 +124,17 @@ void MemoryBlockStore::FailNext(absl::Status status, Effect effect) {
 bool MemoryBlockStore::FailurePending() const {
   MutexLock lock(mutex_);
   return calls_until_failure_ > 0;
+}
+
+MemoryBlockStore::Traffic MemoryBlockStore::traffic() const {
+  MutexLock lock(mutex_);
+  return traffic_;
+}
+
+void MemoryBlockStore::Count(const Traffic& traffic) {
+  MutexLock lock(mutex_);
+  traffic_.read_bytes += traffic.read_bytes;
+  traffic_.written_bytes += traffic.written_bytes;
 }
 
 void MemoryBlockStore::AddWatcher(const ImageName& image, const std::string& address) {
@@ -136,6 +191,15 @@ absl::StatusOr<std::unique_ptr<ImageWriter>> MemoryBlockStore::OpenWriter(const 
   return std::make_unique<Writer>(*this, image, std::move(address));
 }
 
+absl::StatusOr<std::unique_ptr<ImageReader>> MemoryBlockStore::OpenReader(
+    const ImageName& image, const std::string& snapshot) {
+  return Call([&](MemoryImages& images) -> absl::StatusOr<std::unique_ptr<ImageReader>> {
+    ASSIGN_OR_RETURN(const ImageInfo info, images.GetImage(image));
+    ASSIGN_OR_RETURN(const Bytes size, images.SizeAt(image, snapshot));
+    return std::make_unique<Reader>(*this, SnapshotName{image, snapshot}, size, info.object_size);
+  });
+}
+
 absl::StatusOr<std::string> MemoryBlockStore::ReadImage(const ImageName& image,
                                                         uint64_t offset_bytes,
                                                         size_t length_bytes) {
@@ -161,6 +225,10 @@ absl::StatusOr<std::vector<std::string>> MemoryBlockStore::ListWatchers(const Im
 
 absl::Status MemoryBlockStore::RemoveImage(const ImageName& image) {
   return Call([&](MemoryImages& images) { return images.RemoveImage(image); });
+}
+
+absl::Status MemoryBlockStore::CreateSnapshot(const SnapshotName& snapshot) {
+  return Call([&](MemoryImages& images) { return images.CreateSnapshot(snapshot); });
 }
 
 absl::Status MemoryBlockStore::CreateProtectedSnapshot(const SnapshotName& snapshot) {

@@ -33,12 +33,19 @@ class MemoryBlockStore : public BlockStore {
   // What the cluster still does of a call that fails.
   enum class Effect { kNone, kDone };
   // Fails the nth call from now (1: the next), once, with `status`. Every call of the seam counts,
-  // a writer's too, Health apart. Effect::kDone: the call is carried out all the same, as one that
-  // timed out on its way back. A new order replaces the last.
+  // a reader's or writer's too, Health apart. Effect::kDone: the call is carried out all the same,
+  // as one that timed out on its way back. A new order replaces the last.
   void FailNth(int n, absl::Status status, Effect effect = Effect::kNone);
   void FailNext(absl::Status status, Effect effect = Effect::kNone);
   // Whether an ordered failure still waits: the end of a loop that fails call 1, 2, 3, ...
   bool FailurePending() const;
+
+  // What went through readers and writers since the store was made; zeros do not count.
+  struct Traffic {
+    uint64_t read_bytes = 0;
+    uint64_t written_bytes = 0;
+  };
+  Traffic traffic() const;
 
   // A client at `address` opens the image, or closes what it had open.
   void AddWatcher(const ImageName& image, const std::string& address);
@@ -56,6 +63,9 @@ class MemoryBlockStore : public BlockStore {
   absl::Status CreateImage(const ImageName& image, Bytes size, Bytes object_size) override;
   // The writer must not outlive the store.
   absl::StatusOr<std::unique_ptr<ImageWriter>> OpenWriter(const ImageName& image) override;
+  // The reader must not outlive the store.
+  absl::StatusOr<std::unique_ptr<ImageReader>> OpenReader(const ImageName& image,
+                                                          const std::string& snapshot) override;
   absl::StatusOr<std::string> ReadImage(const ImageName& image, uint64_t offset_bytes,
                                         size_t length_bytes) override;
   absl::Status CloneImage(const SnapshotName& parent, const ImageName& child) override;
@@ -63,6 +73,7 @@ class MemoryBlockStore : public BlockStore {
   absl::Status RenameImage(const ImageName& from, const std::string& to) override;
   absl::StatusOr<std::vector<std::string>> ListWatchers(const ImageName& image) override;
   absl::Status RemoveImage(const ImageName& image) override;
+  absl::Status CreateSnapshot(const SnapshotName& snapshot) override;
   absl::Status CreateProtectedSnapshot(const SnapshotName& snapshot) override;
   absl::StatusOr<std::vector<Child>> ListChildren(const SnapshotName& snapshot) override;
   absl::Status RemoveSnapshot(const SnapshotName& snapshot) override;
@@ -80,11 +91,14 @@ class MemoryBlockStore : public BlockStore {
                                 const std::string& name) override;
 
  private:
+  class Reader;
   class Writer;
 
   // Runs `body(images_)` as one call: under the lock, after the ordered faults.
   template <typename Body>
   std::invoke_result_t<Body, MemoryImages&> Call(Body body);
+
+  void Count(const Traffic& traffic);
 
   const std::string fsid_;
   const std::vector<Monitor> monitors_;
@@ -95,6 +109,7 @@ class MemoryBlockStore : public BlockStore {
   int calls_until_failure_ ABSL_GUARDED_BY(mutex_) = 0;  // 0: none is ordered
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   Effect failure_effect_ ABSL_GUARDED_BY(mutex_) = Effect::kNone;
+  Traffic traffic_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_writer_ ABSL_GUARDED_BY(mutex_) = 1;
 };
 

@@ -40,6 +40,26 @@ std::string& MemoryImages::Content::OwnObject(uint64_t number) {
   return *object;
 }
 
+bool MemoryImages::Content::HoldsData(uint64_t offset_bytes, uint64_t length_bytes) const {
+  const auto object = objects.lower_bound(offset_bytes / object_size.count());
+  if (object != objects.end() &&
+      object->first * object_size.count() < offset_bytes + length_bytes) {
+    return true;
+  }
+  return parent != nullptr && offset_bytes < overlap.count() &&
+         parent->HoldsData(offset_bytes, std::min(length_bytes, overlap.count() - offset_bytes));
+}
+
+bool MemoryImages::Content::SharesObject(const Content& other, uint64_t number) const {
+  const auto mine = objects.find(number);
+  const auto others = other.objects.find(number);
+  if (mine == objects.end() && others == other.objects.end()) {
+    return parent == other.parent && overlap == other.overlap;
+  }
+  return mine != objects.end() && others != other.objects.end() && mine->second == others->second &&
+         size == other.size;
+}
+
 void MemoryImages::Content::Write(uint64_t offset_bytes, absl::string_view data) {
   while (!data.empty()) {
     const uint64_t within = offset_bytes % object_size.count();
@@ -238,12 +258,17 @@ absl::Status MemoryImages::RemoveImage(const ImageName& name) {
   return absl::OkStatus();
 }
 
-absl::Status MemoryImages::CreateProtectedSnapshot(const SnapshotName& name) {
+absl::Status MemoryImages::CreateSnapshot(const SnapshotName& name) {
   ASSIGN_OR_RETURN(Image * image, Find(name.image));
-  if (image->FindSnapshot(name.snapshot) != nullptr) return SetProtected(name, true);
+  if (image->FindSnapshot(name.snapshot) != nullptr) return absl::OkStatus();
   image->snapshots.push_back(
-      {{name.snapshot, image->content.size, true}, std::make_shared<Content>(image->content)});
+      {{name.snapshot, image->content.size, false}, std::make_shared<Content>(image->content)});
   return absl::OkStatus();
+}
+
+absl::Status MemoryImages::CreateProtectedSnapshot(const SnapshotName& name) {
+  RETURN_IF_ERROR(CreateSnapshot(name));
+  return SetProtected(name, true);
 }
 
 absl::StatusOr<std::vector<Child>> MemoryImages::ListChildren(const SnapshotName& name) const {
@@ -259,6 +284,73 @@ absl::Status MemoryImages::RemoveSnapshot(const SnapshotName& name) {
   std::erase_if(image->snapshots, [&](const Snapshot& snapshot) {
     return snapshot.info.name == name.snapshot && !snapshot.in_trash;
   });
+  return absl::OkStatus();
+}
+
+absl::StatusOr<const MemoryImages::Content*> MemoryImages::ContentAt(
+    const ImageName& name, const std::string& snapshot) const {
+  ASSIGN_OR_RETURN(const Image* image, Find(name));
+  if (snapshot.empty()) return &image->content;
+  ASSIGN_OR_RETURN(const Snapshot* found, Find(SnapshotName{name, snapshot}));
+  return found->content.get();
+}
+
+absl::StatusOr<Bytes> MemoryImages::SizeAt(const ImageName& name,
+                                           const std::string& snapshot) const {
+  ASSIGN_OR_RETURN(const Content* content, ContentAt(name, snapshot));
+  return content->size;
+}
+
+absl::StatusOr<std::string> MemoryImages::ReadAt(const ImageName& name, const std::string& snapshot,
+                                                 uint64_t offset_bytes, size_t length_bytes) const {
+  ASSIGN_OR_RETURN(const Content* content, ContentAt(name, snapshot));
+  return content->Read(offset_bytes, length_bytes);
+}
+
+absl::StatusOr<std::vector<Extent>> MemoryImages::Diff(const ImageName& name,
+                                                       const std::string& snapshot,
+                                                       const std::string& since,
+                                                       uint64_t offset_bytes,
+                                                       uint64_t length_bytes) const {
+  constexpr uint64_t kGrain = 4096;
+  ASSIGN_OR_RETURN(const Content* content, ContentAt(name, snapshot));
+  Content empty;
+  const Content* before = &empty;
+  if (!since.empty()) {
+    ASSIGN_OR_RETURN(before, ContentAt(name, since));
+  }
+  const uint64_t object_size = content->object_size.count();
+  const uint64_t end = std::min(offset_bytes + length_bytes, content->size.count());
+  std::vector<Extent> extents;
+  uint64_t at = offset_bytes;
+  while (at < end) {
+    if (content->SharesObject(*before, at / object_size)) {
+      at = (at / object_size + 1) * object_size;
+      continue;
+    }
+    const uint64_t length = std::min(kGrain, end - at);
+    const std::string now = content->Read(at, length);
+    std::string then = before->Read(at, length);
+    then.resize(now.size());
+    if (now != then) {
+      const bool has_data = now.find_first_not_of('\0') != std::string::npos;
+      if (!extents.empty() && extents.back().end_bytes() == at && at % object_size != 0 &&
+          extents.back().has_data == has_data) {
+        extents.back().length_bytes += length;
+      } else {
+        extents.push_back({at, length, has_data});
+      }
+    }
+    at += length;
+  }
+  return extents;
+}
+
+absl::Status MemoryImages::WriteZeros(const ImageName& name, uint64_t offset_bytes,
+                                      uint64_t length_bytes) {
+  ASSIGN_OR_RETURN(Image * image, Find(name));
+  RETURN_IF_ERROR(CheckWriteFits(name, image->content.size, offset_bytes, length_bytes));
+  image->content.Write(offset_bytes, std::string(length_bytes, '\0'));
   return absl::OkStatus();
 }
 

@@ -39,6 +39,7 @@ class MemoryImages {
   absl::Status RenameImage(const ImageName& from, const std::string& to);
   absl::StatusOr<std::vector<std::string>> ListWatchers(const ImageName& name) const;
   absl::Status RemoveImage(const ImageName& name);
+  absl::Status CreateSnapshot(const SnapshotName& name);
   absl::Status CreateProtectedSnapshot(const SnapshotName& name);
   absl::StatusOr<std::vector<Child>> ListChildren(const SnapshotName& name) const;
   absl::Status RemoveSnapshot(const SnapshotName& name);
@@ -53,8 +54,17 @@ class MemoryImages {
   absl::Status RestoreFromTrash(const std::string& pool, const std::string& id,
                                 const std::string& name);
 
+  // What a reader does; `snapshot` is empty for the image as it is now.
+  absl::StatusOr<Bytes> SizeAt(const ImageName& name, const std::string& snapshot) const;
+  absl::StatusOr<std::vector<Extent>> Diff(const ImageName& name, const std::string& snapshot,
+                                           const std::string& since, uint64_t offset_bytes,
+                                           uint64_t length_bytes) const;
+  absl::StatusOr<std::string> ReadAt(const ImageName& name, const std::string& snapshot,
+                                     uint64_t offset_bytes, size_t length_bytes) const;
+
   // What a writer does.
   absl::Status Write(const ImageName& name, uint64_t offset_bytes, absl::string_view data);
+  absl::Status WriteZeros(const ImageName& name, uint64_t offset_bytes, uint64_t length_bytes);
   absl::Status Resize(const ImageName& name, Bytes size);
 
   // A watcher keeps an image from being removed. No error if the image is gone.
@@ -76,6 +86,10 @@ class MemoryImages {
     std::string Read(uint64_t offset_bytes, size_t length_bytes) const;
     void Write(uint64_t offset_bytes, absl::string_view data);
     void Resize(Bytes to);
+    // Whether object `number` is certainly the same in both.
+    bool SharesObject(const Content& other, uint64_t number) const;
+    // Whether an object of its own or of its parents' lies there.
+    bool HoldsData(uint64_t offset_bytes, uint64_t length_bytes) const;
     // Object `number`, made and not shared with a snapshot.
     std::string& OwnObject(uint64_t number);
   };
@@ -105,6 +119,9 @@ class MemoryImages {
   absl::StatusOr<const Image*> Find(const ImageName& name) const;
   absl::StatusOr<Image*> Find(const ImageName& name);
   absl::StatusOr<const Snapshot*> Find(const SnapshotName& name) const;
+  // What the image holds now, where `snapshot` is empty, or held then.
+  absl::StatusOr<const Content*> ContentAt(const ImageName& name,
+                                           const std::string& snapshot) const;
   // That the pool is there, and the image is not.
   absl::Status CheckFree(const ImageName& name) const;
   std::vector<Child> ChildrenOf(const Image& image, absl::string_view snapshot) const;

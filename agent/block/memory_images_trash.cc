@@ -59,7 +59,7 @@ absl::Status MemoryImages::FlattenImage(const ImageName& name, const FlattenProg
   const Bytes step = content.object_size;
   for (uint64_t at = 0; at < content.overlap.count(); at += step.count()) {
     if (!progress(Bytes(at), content.overlap)) return FlattenStopped(name);
-    content.OwnObject(at / step.count());
+    if (content.HoldsData(at, step.count())) content.OwnObject(at / step.count());
   }
   const std::optional<Parent> parent = std::exchange(image->parent, std::nullopt);
   content.parent = nullptr;

@@ -10,6 +10,7 @@
 #include "agent/block/mon_map.h"
 #include "agent/block/rbd_error.h"
 #include "agent/block/rbd_image.h"
+#include "agent/block/rbd_image_reader.h"
 #include "agent/block/rbd_image_writer.h"
 #include "agent/block/rbd_snapshots.h"
 #include "agent/block/rbd_trash.h"
@@ -132,6 +133,11 @@ absl::StatusOr<std::unique_ptr<ImageWriter>> RbdBlockStore::OpenWriter(const Ima
                                           size);
 }
 
+absl::StatusOr<std::unique_ptr<ImageReader>> RbdBlockStore::OpenReader(
+    const ImageName& name, const std::string& snapshot) {
+  return RbdImageReader::Open(connection_, name, snapshot);
+}
+
 absl::StatusOr<std::string> RbdBlockStore::ReadImage(const ImageName& name, uint64_t offset_bytes,
                                                      size_t length_bytes) {
   return connection_.Call([&](const RadosSession& session) -> absl::StatusOr<std::string> {
@@ -211,6 +217,14 @@ absl::Status RbdBlockStore::RemoveImage(const ImageName& name) {
       default:
         return CephStatus(result, absl::StrCat("remove image ", name.ToString()), session.entity());
     }
+  });
+}
+
+absl::Status RbdBlockStore::CreateSnapshot(const SnapshotName& name) {
+  return connection_.Call([&](const RadosSession& session) -> absl::Status {
+    ASSIGN_OR_RETURN(RbdImage image, RbdImage::Open(session, name.image));
+    RETURN_IF_ERROR(image.CreateSnapshot(name.snapshot));
+    return std::move(image).Close();
   });
 }
 

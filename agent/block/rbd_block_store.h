@@ -42,6 +42,8 @@ class RbdBlockStore : public BlockStore {
                                                       size_t limit) override;
   absl::Status CreateImage(const ImageName& name, Bytes size, Bytes object_size) override;
   absl::StatusOr<std::unique_ptr<ImageWriter>> OpenWriter(const ImageName& name) override;
+  absl::StatusOr<std::unique_ptr<ImageReader>> OpenReader(const ImageName& name,
+                                                          const std::string& snapshot) override;
   absl::StatusOr<std::string> ReadImage(const ImageName& name, uint64_t offset_bytes,
                                         size_t length_bytes) override;
   // Where the cluster makes clones of format 2 (require-min-compat-client mimic or later) librbd
@@ -52,6 +54,7 @@ class RbdBlockStore : public BlockStore {
   absl::Status RenameImage(const ImageName& from, const std::string& to) override;
   absl::StatusOr<std::vector<std::string>> ListWatchers(const ImageName& name) override;
   absl::Status RemoveImage(const ImageName& name) override;
+  absl::Status CreateSnapshot(const SnapshotName& name) override;
   absl::Status CreateProtectedSnapshot(const SnapshotName& name) override;
   absl::StatusOr<std::vector<Child>> ListChildren(const SnapshotName& name) override;
   absl::Status RemoveSnapshot(const SnapshotName& name) override;

@@ -26,9 +26,9 @@ RbdImageWriter::RbdImageWriter(RbdConnection& connection, std::shared_ptr<RadosS
 
 RbdImageWriter::~RbdImageWriter() { Drain().IgnoreError(); }
 
-absl::Status RbdImageWriter::Write(uint64_t offset_bytes, std::string data) {
-  RETURN_IF_ERROR(Note(CheckWriteFits(name_, size_, offset_bytes, data.size())));
-  const size_t bytes = std::max(data.size(), kLeastBytes);
+template <typename Start>
+absl::Status RbdImageWriter::Queue(std::string data, size_t data_bytes, Start start) {
+  const size_t bytes = std::max(data_bytes, kLeastBytes);
   RETURN_IF_ERROR(WaitForRoom(bytes));
   auto pending = std::make_unique<Pending>(Pending{this, std::move(data), bytes});
   rbd_completion_t completion = nullptr;
@@ -38,8 +38,7 @@ absl::Status RbdImageWriter::Write(uint64_t offset_bytes, std::string data) {
     MutexLock lock(mutex_);
     in_flight_bytes_ += bytes;
   }
-  const int result = rbd_aio_write(image_.handle(), offset_bytes, pending->data.size(),
-                                   pending->data.data(), completion);
+  const int result = start(pending->data, completion);
   if (result == 0) {
     pending.release();  // OnWritten's from here on, which may have run already
     return absl::OkStatus();
@@ -48,6 +47,22 @@ absl::Status RbdImageWriter::Write(uint64_t offset_bytes, std::string data) {
   MutexLock lock(mutex_);
   in_flight_bytes_ -= bytes;
   return Note(image_.ToStatus(result, "write to"));
+}
+
+absl::Status RbdImageWriter::Write(uint64_t offset_bytes, std::string data) {
+  const size_t length_bytes = data.size();
+  RETURN_IF_ERROR(Note(CheckWriteFits(name_, size_, offset_bytes, length_bytes)));
+  return Queue(
+      std::move(data), length_bytes, [&](const std::string& kept, rbd_completion_t completion) {
+        return rbd_aio_write(image_.handle(), offset_bytes, kept.size(), kept.data(), completion);
+      });
+}
+
+absl::Status RbdImageWriter::WriteZeros(uint64_t offset_bytes, uint64_t length_bytes) {
+  RETURN_IF_ERROR(Note(CheckWriteFits(name_, size_, offset_bytes, length_bytes)));
+  return Queue("", 0, [&](const std::string&, rbd_completion_t completion) {
+    return rbd_aio_write_zeroes(image_.handle(), offset_bytes, length_bytes, completion, 0, 0);
+  });
 }
 
 void RbdImageWriter::OnWritten(rbd_completion_t completion, void* pending_write) noexcept {
@@ -91,8 +106,18 @@ absl::Status RbdImageWriter::Resize(Bytes size) {
   return absl::OkStatus();
 }
 
+absl::Status RbdImageWriter::Flush() {
+  RETURN_IF_ERROR(Drain());
+  return Note(image_.ToStatus(rbd_flush(image_.handle()), "flush"));
+}
+
+absl::Status RbdImageWriter::CreateSnapshot(const std::string& snapshot) {
+  RETURN_IF_ERROR(Drain());
+  return Note(image_.CreateSnapshot(snapshot));
+}
+
 absl::Status RbdImageWriter::Finish() {
-  if (Drain().ok()) Note(image_.ToStatus(rbd_flush(image_.handle()), "flush")).IgnoreError();
+  Flush().IgnoreError();
   return Note(std::move(image_).Close());
 }
 

@@ -21,7 +21,10 @@ class RbdImageWriter : public ImageWriter {
   ~RbdImageWriter() override;
 
   absl::Status Write(uint64_t offset_bytes, std::string data) override;
+  absl::Status WriteZeros(uint64_t offset_bytes, uint64_t length_bytes) override;
   absl::Status Resize(Bytes size) override;
+  absl::Status Flush() override;
+  absl::Status CreateSnapshot(const std::string& snapshot) override;
   absl::Status Finish() override;
 
  private:
@@ -34,6 +37,10 @@ class RbdImageWriter : public ImageWriter {
 
   // librbd's callback, on a thread of librbd.
   static void OnWritten(rbd_completion_t completion, void* pending_write) noexcept;
+
+  // Queues `data`, for which `start` asks librbd. It counts for `data_bytes` in flight.
+  template <typename Start>
+  absl::Status Queue(std::string data, size_t data_bytes, Start start);
 
   // Waits until little enough for `bytes` more, or nothing at all, is in flight. Returns the
   // writer's first error so far.

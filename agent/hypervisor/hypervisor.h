@@ -99,6 +99,11 @@ class Hypervisor {
   // Errors: FAILED_PRECONDITION (DOMAIN_NOT_RUNNING).
   virtual absl::Status RebootDomain(const Uuid& uuid, bool force) = 0;
 
+  // Tells a running guest that its disk over the rbd image `pool`/`image` has `size_bytes` now. A
+  // domain that does not run, or has no such disk, is left alone: it sees it at its next start.
+  virtual absl::Status ResizeDisk(const Uuid& uuid, const std::string& pool,
+                                  const std::string& image, uint64_t size_bytes) = 0;
+
   // Asks the guest's agent to bring its file systems to rest: all that was written is on the disks,
   // and what is written next waits for ThawFilesystems. Ends within seconds.
   // Errors: FAILED_PRECONDITION (DOMAIN_NOT_RUNNING; GUEST_AGENT_UNRESPONSIVE: there is no agent,

@@ -263,6 +263,38 @@ absl::Status Destroy(virConnectPtr connection, const Uuid& uuid) {
   return virDomainIsActive(domain.get()) == 0 ? absl::OkStatus() : error;
 }
 
+// The target of the disk over `source`, "pool/image"; empty when there is none.
+std::string TargetOf(const char* xml, const std::string& source) {
+  pugi::xml_document document;
+  if (!document.load_string(xml)) return "";
+  for (const pugi::xml_node& disk : document.child("domain").child("devices").children("disk")) {
+    const pugi::xml_node from = disk.child("source");
+    if (absl::string_view(from.attribute("protocol").value()) == "rbd" &&
+        from.attribute("name").value() == source) {
+      return disk.child("target").attribute("dev").value();
+    }
+  }
+  return "";
+}
+
+absl::Status Resize(virConnectPtr connection, const Uuid& uuid, const std::string& source,
+                    uint64_t size_bytes) {
+  ASSIGN_OR_RETURN(const VirDomain domain, Find(connection, uuid, "cannot resize a disk of"));
+  ASSIGN_OR_RETURN(const bool active, IsActive(domain.get(), "cannot resize a disk of the domain"));
+  if (!active) return absl::OkStatus();
+  const std::string what =
+      absl::StrCat("cannot resize disk ", source, " of domain ", virDomainGetName(domain.get()));
+  const VirString xml(virDomainGetXMLDesc(domain.get(), 0));
+  if (xml == nullptr) return LibvirtError(what);
+  const std::string target = TargetOf(xml.get(), source);
+  if (target.empty() || virDomainBlockResize(domain.get(), target.c_str(), size_bytes,
+                                             VIR_DOMAIN_BLOCK_RESIZE_BYTES) == 0) {
+    return absl::OkStatus();
+  }
+  const absl::Status error = LibvirtError(what);
+  return virDomainIsActive(domain.get()) == 0 ? absl::OkStatus() : error;
+}
+
 // What goes with a definition: libvirt refuses to undefine a domain that has any of these.
 unsigned int UndefineFlags(virConnectPtr connection) {
   constexpr unsigned int kAllDrivers =
@@ -357,6 +389,15 @@ absl::Status LibvirtHypervisor::RebootDomain(const Uuid& uuid, bool force) {
   return connection_->Call(
       absl::StrCat("cannot reboot domain ", uuid.ToString()),
       [uuid, force](virConnectPtr connection) { return Reboot(connection, uuid, force); });
+}
+
+absl::Status LibvirtHypervisor::ResizeDisk(const Uuid& uuid, const std::string& pool,
+                                           const std::string& image, uint64_t size_bytes) {
+  return connection_->Call(
+      absl::StrCat("cannot resize a disk of domain ", uuid.ToString()),
+      [uuid, source = absl::StrCat(pool, "/", image), size_bytes](virConnectPtr connection) {
+        return Resize(connection, uuid, source, size_bytes);
+      });
 }
 
 absl::Status LibvirtHypervisor::FreezeFilesystems(const Uuid& uuid) {

@@ -32,6 +32,8 @@ class LibvirtHypervisor final : public Hypervisor {
   absl::Status StartDomain(const Uuid& uuid) override;
   absl::Status ShutdownDomain(const Uuid& uuid) override;
   absl::Status RebootDomain(const Uuid& uuid, bool force) override;
+  absl::Status ResizeDisk(const Uuid& uuid, const std::string& pool, const std::string& image,
+                          uint64_t size_bytes) override;
   absl::Status FreezeFilesystems(const Uuid& uuid) override;
   absl::Status ThawFilesystems(const Uuid& uuid) override;
   absl::Status DestroyDomain(const Uuid& uuid) override;

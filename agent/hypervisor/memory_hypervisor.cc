@@ -199,6 +199,21 @@ absl::Status MemoryHypervisor::RebootDomain(const Uuid& uuid, bool /*force*/) {
   });
 }
 
+absl::Status MemoryHypervisor::ResizeDisk(const Uuid& uuid, const std::string& pool,
+                                          const std::string& image, uint64_t size_bytes) {
+  return faults_->Run([&]() -> absl::Status {
+    MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(const auto domain, Find(uuid));
+    const auto spec = domain_xml::Parse(domain->second.live_xml);
+    if (!domain->second.IsActive() || !spec.ok()) return absl::OkStatus();
+    for (const domain_xml::RbdDisk& disk : spec->disks) {
+      if (disk.pool != pool || disk.image != image) continue;
+      domain->second.told_sizes[image] = size_bytes;
+    }
+    return absl::OkStatus();
+  });
+}
+
 absl::Status MemoryHypervisor::FreezeFilesystems(const Uuid& uuid) { return SetFrozen(uuid, true); }
 absl::Status MemoryHypervisor::ThawFilesystems(const Uuid& uuid) { return SetFrozen(uuid, false); }
 
@@ -220,6 +235,12 @@ absl::Status MemoryHypervisor::SetFrozen(const Uuid& uuid, bool frozen) {
     domain.frozen = frozen;
     return absl::OkStatus();
   });
+}
+
+uint64_t MemoryHypervisor::ToldDiskSize(const Uuid& uuid, const std::string& image) {
+  MutexLock lock(mutex_);
+  const auto domain = domains_.find(uuid);
+  return domain == domains_.end() ? 0 : domain->second.told_sizes[image];
 }
 
 absl::Status MemoryHypervisor::DestroyDomain(const Uuid& uuid) {
@@ -303,6 +324,7 @@ void MemoryHypervisor::Stop(Domains::iterator domain, DomainState state) {
   events_.Post(domain->first);
   domain->second.info.state = state;
   domain->second.live_xml.clear();
+  domain->second.told_sizes.clear();
   if (!domain->second.info.persistent) domains_.erase(domain);
 }
 

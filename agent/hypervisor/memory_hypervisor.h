@@ -46,6 +46,8 @@ class MemoryHypervisor final : public Hypervisor {
   absl::Status StartDomain(const Uuid& uuid) override;
   absl::Status ShutdownDomain(const Uuid& uuid) override;
   absl::Status RebootDomain(const Uuid& uuid, bool force) override;
+  absl::Status ResizeDisk(const Uuid& uuid, const std::string& pool, const std::string& image,
+                          uint64_t size_bytes) override;
   absl::Status FreezeFilesystems(const Uuid& uuid) override;
   absl::Status ThawFilesystems(const Uuid& uuid) override;
   absl::Status DestroyDomain(const Uuid& uuid) override;
@@ -59,6 +61,8 @@ class MemoryHypervisor final : public Hypervisor {
   // Somebody else's domain, in any state.
   void AddForeignDomain(DomainInfo info, const std::string& xml);
   void SetIgnoresPowerButton(const Uuid& uuid, bool ignores);
+  // What its running guest was last told of the disk's size; 0: nothing.
+  uint64_t ToldDiskSize(const Uuid& uuid, const std::string& image);
   // Guests have one until it is taken away.
   void SetHasAgent(const Uuid& uuid, bool has_agent);
   bool IsFrozen(const Uuid& uuid);
@@ -73,6 +77,7 @@ class MemoryHypervisor final : public Hypervisor {
     std::string xml;       // what is defined
     std::string live_xml;  // what the running guest was started from
     bool ignores_power_button = false;
+    std::map<std::string, uint64_t> told_sizes;  // of the running guest's disks, by image
     bool has_agent = true;
     bool frozen = false;
     int starts = 0;

@@ -95,7 +95,7 @@ absl::Status ImageCatalog::Delete(absl::string_view id) {
   RETURN_IF_ERROR(CheckImageId("id", id));
   const block::ImageName name = NameOf(id);
   const block::SnapshotName golden = {name, kGoldenSnapshot};
-  RETURN_IF_ERROR(CheckRemovable(name));
+  RETURN_IF_ERROR(CheckRemovable(id));
   RETURN_IF_ERROR(block_.RemoveSnapshot(golden));
   const absl::Status removed = block_.RemoveImage(name);
   // Somebody opened it, or made a snapshot of it, since that look.
@@ -103,8 +103,19 @@ absl::Status ImageCatalog::Delete(absl::string_view id) {
   return removed;
 }
 
+absl::Status ImageCatalog::CheckDelete(absl::string_view id) {
+  RETURN_IF_ERROR(CheckRemovable(id));
+  const block::SnapshotName golden = {NameOf(id), kGoldenSnapshot};
+  const auto children = block_.ListChildren(golden);
+  if (ErrorReason(children.status()) == "SNAPSHOT_NOT_FOUND") return absl::OkStatus();
+  RETURN_IF_ERROR(children.status());
+  return children->empty() ? absl::OkStatus() : block::ImageHasChildren(golden, *children);
+}
+
 // RBD finds what is in the way of an image's removal only when the golden snapshot is gone already.
-absl::Status ImageCatalog::CheckRemovable(const block::ImageName& name) {
+absl::Status ImageCatalog::CheckRemovable(absl::string_view id) {
+  RETURN_IF_ERROR(CheckImageId("id", id));
+  const block::ImageName name = NameOf(id);
   ASSIGN_OR_RETURN(const block::ImageInfo info, block_.GetImage(name));
   std::vector<std::string> others;
   for (const block::SnapshotInfo& snapshot : info.snapshots) {

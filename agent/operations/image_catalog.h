@@ -59,10 +59,12 @@ class ImageCatalog {
   // Errors: INVALID_ARGUMENT (id), NOT_FOUND (IMAGE_NOT_FOUND), FAILED_PRECONDITION
   // (IMAGE_HAS_CHILDREN, IMAGE_HAS_SNAPSHOTS, IMAGE_IN_USE: the image is left as it was).
   absl::Status Delete(absl::string_view id);
+  // What Delete asks of the image, but for its clones. As Delete.
+  absl::Status CheckRemovable(absl::string_view id);
+  // As Delete, without deleting anything.
+  absl::Status CheckDelete(absl::string_view id);
 
  private:
-  absl::Status CheckRemovable(const block::ImageName& name);
-
   block::BlockStore& block_;
   const std::string pool_;
 };

@@ -18,16 +18,15 @@ constexpr size_t kMaxQueued = 1024;
 constexpr absl::Duration kFirstRetry = absl::Seconds(1);
 constexpr absl::Duration kLastRetry = absl::Minutes(1);
 
-// The outcome is not known, or nothing could be done: to be looked at again.
-bool IsTransient(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
-}
-
 absl::Duration RetryDelay(int attempts) {
   return std::min(kFirstRetry * (1 << std::min(attempts, 6)), kLastRetry);
 }
 
 }  // namespace
+
+bool IsOpen(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+}
 
 JobRunner::JobRunner(OperationTable& table, const Clock& clock,
                      std::map<v1::Operation::Kind, Job> jobs)
@@ -119,13 +118,13 @@ void JobRunner::Run(Waiting job) {
                                  "this version of the agent does not know this kind of operation: "
                                  "another version began it");
   absl::Status journalled;
-  if (result.ok() || !IsTransient(result.status())) journalled = operation.Finish(result);
+  if (result.ok() || !IsOpen(result.status())) journalled = operation.Finish(result);
   MutexLock lock(mutex_);
   running_.erase(operation.id());
   if (!journalled.ok()) {
     LOG(ERROR) << "operation " << operation.id()
                << ": its end could not be recorded, so it is looked at again: " << journalled;
-  } else if (!result.ok() && IsTransient(result.status())) {
+  } else if (IsOpen(result.status())) {
     if (stopping_) return operation.LeaveToRecovery();
     LOG(WARNING) << "operation " << operation.id() << " (" << operation.begun().target()
                  << ") waits and goes on: " << result.status();

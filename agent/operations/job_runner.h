@@ -27,12 +27,16 @@
 
 namespace hvagent::operations {
 
+// Whether a job that ended with `status` has not come to its end: the outcome is not known, or the
+// cluster is away. It is called again then.
+bool IsOpen(const absl::Status& status);
+
 // Thread-safe.
 class JobRunner {
  public:
   // Blocks until the operation has come to its end, which is returned: its result; CANCELLED once
-  // all is undone, when CheckGoesOn said so; any other error once all is undone. With UNAVAILABLE
-  // and DEADLINE_EXCEEDED the outcome is not known or the cluster is away: the job is called again.
+  // all is undone, when CheckGoesOn said so; any other error once all is undone. With
+  // UNAVAILABLE or DEADLINE_EXCEEDED (IsOpen) the job is called again.
   using Job = std::function<absl::StatusOr<OperationResult>(RunningOperation&)>;
 
   // Both outlive the runner. Each kind of operation in `jobs` is this runner's.

@@ -30,6 +30,9 @@ void SetResult(v1::Operation& operation, const v1::Image& image) {
 void SetResult(v1::Operation& operation, const v1::Volume& volume) {
   *operation.mutable_volume() = volume;
 }
+void SetResult(v1::Operation& operation, const v1::Backup& backup) {
+  *operation.mutable_backup() = backup;
+}
 
 void SetEnd(v1::Operation& operation, const absl::StatusOr<OperationResult>& result) {
   operation.clear_rate_bytes_per_s();

@@ -19,7 +19,7 @@ namespace hvagent::operations {
 class OperationTable;
 
 // What an operation that succeeded came to: Operation.result.
-using OperationResult = std::variant<std::monostate, v1::Image, v1::Volume>;
+using OperationResult = std::variant<std::monostate, v1::Image, v1::Volume, v1::Backup>;
 
 // Thread-safe.
 class RunningOperation {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "agent/operations/job_runner.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "domain_xml/vm_spec.h"
@@ -56,12 +57,13 @@ absl::StatusOr<OperationResult> VmSnapshot::Run(RunningOperation& operation) {
       {{vms_pool_, "", domain_xml::RootDiskName(vm)}, absl::StrCat("hvagent-", operation.id())},
       images_.StagedNameOf(operation.id())};
   absl::StatusOr<v1::Image> image = Make(job);
-  if (!image.ok() &&
-      (absl::IsUnavailable(image.status()) || absl::IsDeadlineExceeded(image.status()))) {
-    return image.status();  // to be gone on with
-  }
-  if (!image.ok()) RETURN_IF_ERROR(images_.RemoveStaged(operation.id()));
-  RETURN_IF_ERROR(RemoveSource(job));
+  if (IsOpen(image.status())) return image.status();
+  absl::Status cleaned = image.ok() ? absl::OkStatus() : images_.RemoveStaged(operation.id());
+  if (cleaned.ok()) cleaned = RemoveSource(job);
+  if (IsOpen(cleaned)) return cleaned;
+  LOG_IF(ERROR, !cleaned.ok()) << "operation " << operation.id() << " leaves "
+                               << job.source.ToString() << " or " << job.staged.ToString()
+                               << " behind: " << cleaned;
   if (!image.ok()) return image.status();
   return *std::move(image);
 }

@@ -63,9 +63,9 @@ absl::StatusOr<v1::VolumeSnapshot> VolumeCatalog::ToProto(const Uuid& volume,
   result.set_name(snapshot.name);
   result.set_size_bytes(snapshot.size.count());
   result.set_protected_(snapshot.is_protected);
-  ASSIGN_OR_RETURN(const std::vector<std::string> clones,
+  ASSIGN_OR_RETURN(const std::vector<block::Child> clones,
                    block_.ListChildren({NameOf(volume), snapshot.name}));
-  for (const std::string& clone : clones) result.add_clones(clone);
+  for (const block::Child& clone : clones) result.add_clones(clone.ToString());
   return result;
 }
 
@@ -123,10 +123,10 @@ absl::StatusOr<v1::Volume> VolumeCatalog::Resize(const Uuid& id, uint32_t size_g
   return ToProto(id, info);
 }
 
-absl::Status VolumeCatalog::RemoveCloneSnapshots(const Uuid& id, const block::ImageInfo& info) {
+absl::Status VolumeCatalog::CheckSnapshots(const Uuid& id, const block::ImageInfo& info) {
   std::vector<std::string> in_the_way;
   for (const block::SnapshotInfo& snapshot : info.snapshots) {
-    ASSIGN_OR_RETURN(const std::vector<std::string> clones,
+    ASSIGN_OR_RETURN(const std::vector<block::Child> clones,
                      block_.ListChildren({NameOf(id), snapshot.name}));
     if (!clones.empty()) {
       in_the_way.push_back(
@@ -135,31 +135,50 @@ absl::Status VolumeCatalog::RemoveCloneSnapshots(const Uuid& id, const block::Im
       in_the_way.push_back(snapshot.name);
     }
   }
-  if (!in_the_way.empty()) {
-    return Error(
-        absl::StatusCode::kFailedPrecondition, "VOLUME_HAS_SNAPSHOTS",
-        absl::StrCat("volume ", id.ToString(), " has snapshots: ", block::FirstOf(in_the_way),
-                     "; delete the clones, then the snapshots, then the volume"));
-  }
-  // What is left are snapshots for clones that are gone, or were never made.
-  for (const block::SnapshotInfo& snapshot : info.snapshots) {
-    RETURN_IF_ERROR(block_.RemoveSnapshot({NameOf(id), snapshot.name}));
-  }
-  return absl::OkStatus();
+  if (in_the_way.empty()) return absl::OkStatus();
+  return Error(
+      absl::StatusCode::kFailedPrecondition, "VOLUME_HAS_SNAPSHOTS",
+      absl::StrCat("volume ", id.ToString(), " has snapshots: ", block::FirstOf(in_the_way),
+                   "; delete or flatten the clones, then delete the snapshots, then the "
+                   "volume"));
+}
+
+absl::Status VolumeCatalog::CheckDelete(const Uuid& id) {
+  ASSIGN_OR_RETURN(const block::ImageInfo info, Find(id));
+  RETURN_IF_ERROR(CheckSnapshots(id, info));
+  ASSIGN_OR_RETURN(const std::vector<std::string> watchers, block_.ListWatchers(NameOf(id)));
+  return watchers.empty() ? absl::OkStatus() : block::ImageInUse(NameOf(id), watchers);
 }
 
 absl::Status VolumeCatalog::Delete(const Uuid& id) {
   ASSIGN_OR_RETURN(const block::ImageInfo info, Find(id));
-  RETURN_IF_ERROR(RemoveCloneSnapshots(id, info));
-  RETURN_IF_ERROR(block_.RemoveImage(NameOf(id)));
-  if (info.parent.has_value() && info.parent->snapshot == CloneSnapshotName(id)) {
-    // What cannot be removed now goes with the source itself.
-    const absl::Status removed = block_.RemoveSnapshot(*info.parent);
-    LOG_IF(WARNING, !removed.ok() && !absl::IsNotFound(removed))
-        << "volume " << id.ToString() << " is deleted, but not " << info.parent->ToString()
-        << ", from which it was cloned: " << removed;
+  RETURN_IF_ERROR(CheckSnapshots(id, info));
+  // What is left are snapshots for clones that are gone, or were never made.
+  for (const block::SnapshotInfo& snapshot : info.snapshots) {
+    RETURN_IF_ERROR(block_.RemoveSnapshot({NameOf(id), snapshot.name}));
   }
+  RETURN_IF_ERROR(block_.RemoveImage(NameOf(id)));
+  if (info.parent.has_value()) ReleaseSource(id, *info.parent);
   return absl::OkStatus();
+}
+
+void VolumeCatalog::ReleaseSource(const Uuid& id, const block::SnapshotName& source) {
+  if (source.snapshot != CloneSnapshotName(id)) return;
+  absl::Status removed = block_.RemoveSnapshot(source);
+  if (removed.ok()) {
+    if (const std::optional<Uuid> deleted = DeletedVolumeIdOf(source.image.name)) {
+      const auto info = block_.GetImage(source.image);
+      removed = info.status();
+      if (info.ok() && info->snapshots.empty()) {
+        removed = block_.RemoveImage(source.image);
+        // It was a clone itself, maybe.
+        if (removed.ok() && info->parent.has_value()) ReleaseSource(*deleted, *info->parent);
+      }
+    }
+  }
+  LOG_IF(WARNING, !removed.ok() && !absl::IsNotFound(removed))
+      << "volume " << id.ToString() << " needs " << source.ToString()
+      << ", from which it was cloned, no more, but it cannot be removed: " << removed;
 }
 
 absl::StatusOr<v1::VolumeSnapshot> VolumeCatalog::CreateSnapshot(const Uuid& volume,
@@ -171,13 +190,18 @@ absl::StatusOr<v1::VolumeSnapshot> VolumeCatalog::CreateSnapshot(const Uuid& vol
   return ToProto(volume, made);
 }
 
-absl::StatusOr<std::vector<v1::VolumeSnapshot>> VolumeCatalog::ListSnapshots(const Uuid& volume) {
+absl::StatusOr<std::vector<v1::VolumeSnapshot>> VolumeCatalog::ListSnapshots(const Uuid& volume,
+                                                                             bool with_usage) {
   ASSIGN_OR_RETURN(const block::ImageInfo info, Find(volume));
   std::vector<v1::VolumeSnapshot> snapshots;
   for (const block::SnapshotInfo& snapshot : info.snapshots) {
     auto shown = ToProto(volume, snapshot);
     if (absl::IsNotFound(shown.status())) continue;  // Removed since it was listed.
     if (!shown.ok()) return shown.status();
+    if (with_usage) {
+      ASSIGN_OR_RETURN(const Bytes used, block_.MeasureSnapshot({NameOf(volume), snapshot.name}));
+      shown->set_used_bytes(used.count());
+    }
     snapshots.push_back(*std::move(shown));
   }
   return snapshots;
@@ -188,6 +212,13 @@ absl::Status VolumeCatalog::DeleteSnapshot(const Uuid& volume, const Uuid& snaps
   const block::SnapshotName name = SnapshotNameOf(volume, snapshot);
   RETURN_IF_ERROR(block_.GetSnapshot(name).status());
   return block_.RemoveSnapshot(name);
+}
+
+absl::Status VolumeCatalog::CheckDeleteSnapshot(const Uuid& volume, const Uuid& snapshot) {
+  RETURN_IF_ERROR(Find(volume).status());
+  const block::SnapshotName name = SnapshotNameOf(volume, snapshot);
+  ASSIGN_OR_RETURN(const std::vector<block::Child> clones, block_.ListChildren(name));
+  return clones.empty() ? absl::OkStatus() : block::ImageHasChildren(name, clones);
 }
 
 }  // namespace hvagent::operations

@@ -45,21 +45,32 @@ class VolumeCatalog {
   // Errors: INVALID_ARGUMENT (size_gib), FAILED_PRECONDITION (VOLUME_WOULD_SHRINK).
   absl::StatusOr<v1::Volume> Resize(const Uuid& id, uint32_t size_gib, bool dry_run);
 
-  // Removes the volume, then the snapshot of its source that was made to clone it.
+  // Removes the volume, then its source's snapshot as ReleaseSource.
   // Errors: FAILED_PRECONDITION (VOLUME_HAS_SNAPSHOTS, IMAGE_IN_USE).
   absl::Status Delete(const Uuid& id);
+  // As Delete, without deleting anything.
+  absl::Status CheckDelete(const Uuid& id);
+
+  // Removes the snapshot `source` if it was made to clone volume `id`, and then what cinder keeps
+  // of a source that was deleted before its clones, `volume-<id>.deleted`, unless others need it.
+  // What cannot be removed now is said in the log, and goes with the source.
+  void ReleaseSource(const Uuid& id, const block::SnapshotName& source);
 
   absl::StatusOr<v1::VolumeSnapshot> CreateSnapshot(const Uuid& volume, const Uuid& snapshot);
-  absl::StatusOr<std::vector<v1::VolumeSnapshot>> ListSnapshots(const Uuid& volume);
+  // `with_usage`: measures used_bytes too, which takes long.
+  absl::StatusOr<std::vector<v1::VolumeSnapshot>> ListSnapshots(const Uuid& volume,
+                                                                bool with_usage = false);
   // Errors: NOT_FOUND (SNAPSHOT_NOT_FOUND), FAILED_PRECONDITION (IMAGE_HAS_CHILDREN).
   absl::Status DeleteSnapshot(const Uuid& volume, const Uuid& snapshot);
+  // As DeleteSnapshot, without deleting anything.
+  absl::Status CheckDeleteSnapshot(const Uuid& volume, const Uuid& snapshot);
 
   v1::Volume ToProto(const Uuid& id, const block::ImageInfo& info) const;
 
  private:
   absl::StatusOr<v1::VolumeSnapshot> ToProto(const Uuid& volume,
                                              const block::SnapshotInfo& snapshot);
-  absl::Status RemoveCloneSnapshots(const Uuid& id, const block::ImageInfo& info);
+  absl::Status CheckSnapshots(const Uuid& id, const block::ImageInfo& info);
 
   block::BlockStore& block_;
   const std::string pool_;

@@ -97,7 +97,7 @@ class Creation {
   block::ImageName StagedName() const {
     Sha256 hash;
     hash.Update(absl::StrCat(wish_.id.ToString(), " ", wish_.size_gib, " ", wish_.source));
-    return {final_.pool, "", absl::StrCat("hvagent-create-", hash.HexDigest().substr(0, 32))};
+    return {final_.pool, "", absl::StrCat(kStagedVolumePrefix, hash.HexDigest().substr(0, 32))};
   }
 
   std::map<std::string, std::string> Metadata() const {

@@ -10,6 +10,9 @@
 
 namespace hvagent::operations {
 
+// Before the name of a volume that is not whole yet.
+inline constexpr char kStagedVolumePrefix[] = "hvagent-create-";
+
 // As VolumeService.Create. Blocks on Ceph.
 //
 // The volume is made under a staged name that follows from the request, marked, grown, and renamed

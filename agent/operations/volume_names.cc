@@ -10,6 +10,7 @@ namespace {
 constexpr char kVolume[] = "volume-";
 constexpr char kSnapshot[] = "snapshot-";
 constexpr char kCloneSnapshot[] = ".clone_snap";
+constexpr char kDeleted[] = ".deleted";
 
 std::optional<Uuid> IdAfter(absl::string_view prefix, absl::string_view name) {
   if (!absl::ConsumePrefix(&name, prefix)) return std::nullopt;
@@ -29,6 +30,11 @@ std::string CloneSnapshotName(const Uuid& id) { return VolumeName(id) + kCloneSn
 std::optional<Uuid> VolumeIdOf(absl::string_view name) { return IdAfter(kVolume, name); }
 
 std::optional<Uuid> VolumeSnapshotIdOf(absl::string_view name) { return IdAfter(kSnapshot, name); }
+
+std::optional<Uuid> DeletedVolumeIdOf(absl::string_view name) {
+  if (!absl::ConsumeSuffix(&name, kDeleted)) return std::nullopt;
+  return VolumeIdOf(name);
+}
 
 bool IsCloneSnapshot(absl::string_view name) {
   return absl::ConsumeSuffix(&name, kCloneSnapshot) && VolumeIdOf(name).has_value();

@@ -23,6 +23,8 @@ std::string CloneSnapshotName(const Uuid& id);
 // upper case.
 std::optional<Uuid> VolumeIdOf(absl::string_view name);
 std::optional<Uuid> VolumeSnapshotIdOf(absl::string_view name);
+// "volume-<id>.deleted": what cinder makes of a volume that is deleted while it has clones.
+std::optional<Uuid> DeletedVolumeIdOf(absl::string_view name);
 // Whether a volume was to be cloned from the snapshot.
 bool IsCloneSnapshot(absl::string_view name);
 

@@ -1,6 +1,7 @@
 // The disk that cloud-init's NoCloud data source reads: an ISO 9660 file system with the label
 // "CIDATA" (ISO 9660 knows no lower case; cloud-init takes both) and the files user-data, meta-data
-// and network-config. (cloud-init, "NoCloud": docs.cloud-init.io/en/latest/reference/datasources/nocloud.html)
+// and network-config.
+// (docs.cloud-init.io/en/latest/reference/datasources/nocloud.html)
 #ifndef HVAGENT_AGENT_RECONCILE_NO_CLOUD_DISK_H_
 #define HVAGENT_AGENT_RECONCILE_NO_CLOUD_DISK_H_
 

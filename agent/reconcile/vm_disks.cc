@@ -1,8 +1,10 @@
 #include "agent/reconcile/vm_disks.h"
 
 #include <future>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "agent/reconcile/no_cloud_disk.h"
@@ -29,6 +31,10 @@ std::optional<bool> OwnerIs(const state::VmRecord& vm, const ImageInfo& disk) {
   const auto owner = disk.metadata.find(kOwnerKey);
   if (owner == disk.metadata.end()) return std::nullopt;
   return owner->second == vm.uuid.ToString();
+}
+
+std::map<std::string, std::string> MarkOf(const state::VmRecord& vm) {
+  return {{kOwnerKey, vm.uuid.ToString()}, {kNodeKey, vm.spec.node()}};
 }
 
 // Whether it may have been made for the VM just before a crash.
@@ -112,8 +118,8 @@ absl::Status VmDisks::PrepareRootDisk(const state::VmRecord& vm) {
   } else if (!cloned.ok()) {
     return cloned;
   }
-  return block_.AmendImage(disk, {.grow_to = GiB(vm.spec.root_disk().size_gib()),
-                                  .metadata = {{kOwnerKey, vm.uuid.ToString()}}});
+  return block_.AmendImage(
+      disk, {.grow_to = GiB(vm.spec.root_disk().size_gib()), .metadata = MarkOf(vm)});
 }
 
 absl::Status VmDisks::PrepareConfigDrive(const state::VmRecord& vm) {
@@ -133,7 +139,7 @@ absl::Status VmDisks::PrepareConfigDrive(const state::VmRecord& vm) {
   RETURN_IF_ERROR(writer->Resize(Bytes(content.size())));
   RETURN_IF_ERROR(writer->Write(0, content));
   RETURN_IF_ERROR(writer->Finish());
-  return block_.AmendImage(drive, {.metadata = {{kOwnerKey, vm.uuid.ToString()}}});
+  return block_.AmendImage(drive, {.metadata = MarkOf(vm)});
 }
 
 absl::Status VmDisks::RemoveRootDisk(const state::VmRecord& vm) {

@@ -21,6 +21,8 @@ namespace hvagent::reconcile {
 // The key under which a disk says whose it is: its value is the VM's UUID. A disk without it was
 // not made here, or its maker crashed before it could say so.
 inline constexpr char kOwnerKey[] = "hvagent.vm";
+// The key under which it says which node made it, so that who finds it knows whom to ask.
+inline constexpr char kNodeKey[] = "hvagent.node";
 
 // Errors of every call: those of the block store.
 class VmDisks {

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/operations/image_delete.h"
 #include "agent/operations/image_file_import.h"
 #include "agent/service/import_call.h"
 #include "agent/service/paging.h"
@@ -74,12 +75,33 @@ grpc::ServerUnaryReactor* ImageService::Delete(grpc::CallbackServerContext* cont
                                                [this, request] { return DeleteOnce(*request); });
 }
 
+grpc::ServerUnaryReactor* ImageService::DeleteFlattened(
+    grpc::CallbackServerContext* context, const v1::DeleteFlattenedImageRequest* request,
+    v1::Operation* response) {
+  return AnswerOnPool<v1::Operation>(
+      context, pool_, response, [this, request]() -> absl::StatusOr<v1::Operation> {
+        // The same request again is answered with its operation, also when the image is gone.
+        const auto before = table_.Get(request->request_id());
+        if (!before.ok()) RETURN_IF_ERROR(catalog_.CheckRemovable(request->id()));
+        return jobs_.Start(v1::Operation::IMAGE_DELETE, request->id(), request->request_id(),
+                           *request);
+      });
+}
+
 absl::StatusOr<v1::DeleteImageResponse> ImageService::DeleteOnce(
     const v1::DeleteImageRequest& request) {
+  if (request.dry_run()) {
+    RETURN_IF_ERROR(request.to_trash() ? catalog_.CheckRemovable(request.id())
+                                       : catalog_.CheckDelete(request.id()));
+    return v1::DeleteImageResponse();
+  }
   ASSIGN_OR_RETURN(const state::RequestKey key, KeyOf("ImageService.Delete", request));
   ASSIGN_OR_RETURN(const bool answered, requests_.WasAnswered(key));
   if (!answered) {
-    RETURN_IF_ERROR(catalog_.Delete(request.id()));
+    RETURN_IF_ERROR(request.to_trash()
+                        ? operations::MoveImageToTrash(catalog_, request.id(),
+                                                       absl::Seconds(request.trash_delay_s()))
+                        : catalog_.Delete(request.id()));
     RETURN_IF_ERROR(requests_.Remember(key));
   }
   return v1::DeleteImageResponse();

@@ -32,6 +32,9 @@ class ImageService final : public v1::ImageService::CallbackService {
   grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* context,
                                    const v1::DeleteImageRequest* request,
                                    v1::DeleteImageResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteFlattened(grpc::CallbackServerContext* context,
+                                            const v1::DeleteFlattenedImageRequest* request,
+                                            v1::Operation* response) override;
 
  private:
   absl::StatusOr<v1::DeleteImageResponse> DeleteOnce(const v1::DeleteImageRequest& request);

@@ -21,8 +21,7 @@ constexpr char kSelectVm[] =
     "SELECT uuid, spec, generation, force_stop, restart, deleting, create_time FROM vms ";
 constexpr char kSelectSecret[] =
     "SELECT entity, uuid, usage, ephemeral, private, replacing, fingerprint, generation, "
-    "sealed_key, "
-    "prove_time, superseded_by FROM secrets ";
+    "sealed_key, prove_time, superseded_by FROM secrets ";
 constexpr char kSelectRequest[] = "SELECT method, body_digest FROM requests ";
 
 Blob ToBlob(const Uuid& uuid) {

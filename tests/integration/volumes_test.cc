@@ -81,6 +81,7 @@ class VolumesTest : public ::testing::Test {
   std::vector<std::string> Pool() { return *agent_.block().ListImages("volumes", "", 100); }
 
   MemoryAgent agent_;
+  ApiClient client_{agent_.channel()};
   std::unique_ptr<Stub> volumes_ = v1::VolumeService::NewStub(agent_.channel());
   std::string config_;
 };
@@ -174,6 +175,106 @@ TEST_F(VolumesTest, DryRunsOfAgentctlChangeNothing) {
   Expect(ExitCode::kDone, kId, {"volume", "create", "--id", kId, "--size-gib", "1"});
   Expect(ExitCode::kDone, "2 GiB", {"volume", "resize", kId, "--size-gib", "2", "--dry-run"});
   Expect(ExitCode::kDone, "1 GiB", {"volume", "get", kId});
+}
+
+TEST_F(VolumesTest, DryRunsOfDeletionsSayWhatTheyWouldAndChangeNothing) {
+  const std::string place = absl::StrCat(kId, "@", kSnapshot);
+  Expect(ExitCode::kDone, kId, {"volume", "create", "--id", kId, "--size-gib", "1"});
+  Expect(ExitCode::kDone, "", {"volume", "delete", kId, "--dry-run"});
+  Expect(ExitCode::kDone, "", {"volume", "snapshot", "create", kId, "--id", kSnapshot});
+  Expect(ExitCode::kDone, "", {"volume", "snapshot", "delete", place, "--dry-run"});
+  Expect(ExitCode::kFailed, kSnapshot, {"volume", "delete", kId, "--dry-run"});
+  Expect(ExitCode::kDone, "0 B", {"volume", "snapshot", "list", kId, "--usage"});
+  Expect(ExitCode::kDone, "", {"image", "delete", "jammy", "--dry-run"});
+  EXPECT_OK(agent_.block().GetImage({"images", "", "jammy"}));
+}
+
+TEST_F(VolumesTest, FlattenedVolumeHasNoParentAndLetsItsImageGo) {
+  Expect(ExitCode::kDone, kId,
+         {"volume", "create", "--id", kId, "--size-gib", "1", "--image", "jammy"});
+  Expect(ExitCode::kFailed, "--flatten or --trash", {"image", "delete", "jammy", "--yes"});
+  Expect(ExitCode::kDone, kId, {"volume", "flatten", kId});
+  EXPECT_EQ(agent_.block().GetImage({"volumes", "", absl::StrCat("volume-", kId)})->parent,
+            std::nullopt);
+  Expect(ExitCode::kDone, "", {"image", "delete", "jammy", "--yes"});
+  Expect(ExitCode::kFailed, "does not exist", {"volume", "flatten", kOther});
+}
+
+TEST_F(VolumesTest, ImageIsDeletedByFlatteningItsClones) {
+  Expect(ExitCode::kDone, kId,
+         {"volume", "create", "--id", kId, "--size-gib", "1", "--image", "jammy"});
+  Expect(ExitCode::kDone, "", {"image", "delete", "jammy", "--flatten", "--dry-run"});
+  Expect(ExitCode::kDone, "", {"image", "delete", "jammy", "--flatten", "--yes"});
+  EXPECT_TRUE(absl::IsNotFound(agent_.block().GetImage({"images", "", "jammy"}).status()));
+  EXPECT_EQ(agent_.block().GetImage({"volumes", "", absl::StrCat("volume-", kId)})->parent,
+            std::nullopt);
+  Expect(ExitCode::kFailed, "does not exist", {"image", "delete", "jammy", "--flatten", "--yes"});
+}
+
+TEST_F(VolumesTest, ImageGoesToTheTrashAndItsClonesLiveOn) {
+  Expect(ExitCode::kDone, kId,
+         {"volume", "create", "--id", kId, "--size-gib", "1", "--image", "jammy"});
+  Expect(ExitCode::kDone, "",
+         {"image", "delete", "jammy", "--trash", "--trash-delay", "1h", "--yes"});
+  EXPECT_TRUE(absl::IsNotFound(agent_.block().GetImage({"images", "", "jammy"}).status()));
+  const auto trash = agent_.block().ListTrash("images", "", 10);
+  ASSERT_OK(trash);
+  ASSERT_EQ(trash->size(), 1);
+  EXPECT_EQ(trash->front().kept_until - trash->front().trashed_at, absl::Hours(1));
+  EXPECT_TRUE(
+      agent_.block().GetImage({"volumes", "", absl::StrCat("volume-", kId)})->parent_in_trash);
+}
+
+TEST_F(VolumesTest, VolumeOnTooManyClonesIsFlattenedByAnOperationThatWaits) {
+  std::string before = kId;
+  ASSERT_OK(Call(&Stub::Create, CreateRequest(before, 1)));
+  for (int depth = 1; depth <= 6; ++depth) {
+    v1::CreateVolumeRequest create =
+        CreateRequest(absl::StrCat("4444444", depth, "-0414-4b58-9924-af681091be09"), 1);
+    create.mutable_source()->set_volume_id(before);
+    ASSERT_OK(Call(&Stub::Create, create));
+    before = create.id();
+    v1::GetOperationRequest request;
+    request.set_id(before);
+    const auto flatten =
+        ApiClient::Call(*client_.operations, &v1::OperationService::Stub::Get, request);
+    if (depth <= 5) {
+      EXPECT_THAT(flatten, Fails(absl::StatusCode::kNotFound, "OPERATION_NOT_FOUND"));
+      continue;
+    }
+    ASSERT_OK(flatten);
+    EXPECT_EQ(flatten->kind(), v1::Operation::VOLUME_FLATTEN);
+    EXPECT_EQ(flatten->target(), before);
+  }
+}
+
+TEST_F(VolumesTest, VolumeOfAVmIsGrownUnderItAndNotDeleted) {
+  Expect(ExitCode::kDone, kId, {"volume", "create", "--id", kId, "--size-gib", "1"});
+  v1::SyncSecretRequest secret;
+  secret.set_entity("client.cinder");
+  secret.set_key(hvagent::testing::kTestKey);
+  ASSERT_OK(ApiClient::Call(*client_.secrets, &v1::SecretService::Stub::Sync, secret));
+  v1::VmSpec spec;
+  spec.set_uuid(kOther);
+  spec.set_name("web-1");
+  spec.set_vcpus(1);
+  spec.set_memory_mib(64);
+  spec.mutable_root_disk()->set_image("jammy");
+  spec.mutable_root_disk()->set_size_gib(1);
+  spec.add_volumes()->set_id(kId);
+  ASSERT_OK(client_.ApplyVm(spec));
+
+  Expect(ExitCode::kDone, "2 GiB", {"volume", "resize", kId, "--size-gib", "2"});
+  EXPECT_EQ(agent_.hypervisor().ToldDiskSize(*Uuid::Parse(kOther), absl::StrCat("volume-", kId)),
+            GiB(2).count());
+  Expect(ExitCode::kFailed, "web-1", {"volume", "delete", kId, "--yes"});
+  Expect(ExitCode::kFailed, "web-1", {"volume", "delete", kId, "--dry-run"});
+
+  spec.set_power_state(v1::STOPPED);
+  ASSERT_OK(client_.ApplyVm(spec));
+  Expect(ExitCode::kFailed, "web-1", {"volume", "delete", kId, "--yes"});
+  ASSERT_OK(client_.DeleteVm(kOther));
+  Expect(ExitCode::kDone, "", {"volume", "delete", kId, "--yes"});
 }
 
 TEST_F(VolumesTest, WhatAUserCanGetWrongIsOneLineWithItsReason) {

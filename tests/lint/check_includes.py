@@ -26,6 +26,7 @@ FLOORS = [
     "agent/reconcile",
     "agent/imports",
     "agent/operations",
+    "agent/backup",
     "agent/service",
     "agent",
 ]

@@ -134,6 +134,7 @@ TEST_P(HypervisorContract, MissingDomainIsNotFoundByEveryCall) {
   EXPECT_THAT(hypervisor().StartDomain(domain.uuid), not_found);
   EXPECT_THAT(hypervisor().ShutdownDomain(domain.uuid), not_found);
   EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, false), not_found);
+  EXPECT_THAT(hypervisor().ResizeDisk(domain.uuid, "volumes", "none", 1 << 20), not_found);
   EXPECT_THAT(hypervisor().FreezeFilesystems(domain.uuid), not_found);
   EXPECT_THAT(hypervisor().ThawFilesystems(domain.uuid), not_found);
   EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), not_found);
@@ -249,9 +250,11 @@ TEST_P(HypervisorContract, ShutdownPressesThePowerButton) {
 TEST_P(HypervisorContract, RebootNeedsRunningDomainAndKeepsItRunning) {
   const TestDomain domain = DefinedDomain();
   const auto not_running = Fails(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING");
+  EXPECT_THAT(hypervisor().ResizeDisk(domain.uuid, "volumes", "none", 1 << 20), IsOk());
   EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, false), not_running);
   EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, true), not_running);
   ASSERT_THAT(hypervisor().StartDomain(domain.uuid), IsOk());
+  EXPECT_THAT(hypervisor().ResizeDisk(domain.uuid, "volumes", "none", 1 << 20), IsOk());
   EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, true), IsOk());
   EXPECT_EQ(StateOf(domain), DomainState::kRunning);
   EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, false), IsOk());

@@ -51,6 +51,7 @@ TEST(ConfigTest, AnEmptyOneHasTheGuidesDefaults) {
   EXPECT_EQ(config.ceph().pools().volumes(), "volumes");
   EXPECT_EQ(config.ceph().pools().hvagent(), "hvagent");
   EXPECT_EQ(config.ceph().op_timeout_s(), 30u);
+  EXPECT_EQ(config.ceph().max_clone_depth(), 5u);
   EXPECT_EQ(config.guests().max_parallel(), 32u);
   EXPECT_EQ(config.guests().resync_s(), 60u);
   EXPECT_EQ(config.sealing_key_file(), "/var/lib/hypervisor-agent/sealing.key");

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -175,15 +176,54 @@ class FakeAgent::Operations final : public v1::OperationService::Service {
   FakeAgent& agent_;
 };
 
+class FakeAgent::Storage final : public v1::StorageService::Service {
+ public:
+  explicit Storage(FakeAgent& agent) : agent_(agent) {}
+
+  // One leftover on each page.
+  grpc::Status ListLeftovers(grpc::ServerContext*, const v1::ListLeftoversRequest* request,
+                             v1::ListLeftoversResponse* response) override {
+    const size_t at = request->page_token().empty() ? 0 : std::stoul(request->page_token());
+    if (at < agent_.leftovers.size()) *response->add_leftovers() = agent_.leftovers[at];
+    if (at + 1 < agent_.leftovers.size()) response->set_next_page_token(absl::StrCat(at + 1));
+    return grpc::Status::OK;
+  }
+  grpc::Status FindOwners(grpc::ServerContext*, const v1::FindOwnersRequest* request,
+                          v1::FindOwnersResponse* response) override {
+    response->set_node(agent_.name());
+    for (const std::string& owner : request->owners()) {
+      if (std::count(agent_.owners.begin(), agent_.owners.end(), owner) > 0) {
+        response->add_known(owner);
+      }
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status RemoveLeftover(grpc::ServerContext*, const v1::RemoveLeftoverRequest* request,
+                              v1::RemoveLeftoverResponse*) override {
+    agent_.Record("StorageService.RemoveLeftover",
+                  absl::StrCat(request->pool(), "/", request->name()), "");
+    return grpc::Status::OK;
+  }
+
+ private:
+  FakeAgent& agent_;
+};
+
 struct FakeAgent::Services {
   explicit Services(FakeAgent& agent)
-      : nodes(agent), secrets(agent), images(agent), vms(agent), operations(agent) {}
+      : nodes(agent),
+        secrets(agent),
+        images(agent),
+        vms(agent),
+        operations(agent),
+        storage(agent) {}
 
   Nodes nodes;
   Secrets secrets;
   Images images;
   Vms vms;
   Operations operations;
+  Storage storage;
 };
 
 FakeAgent::FakeAgent(std::string name)
@@ -199,6 +239,7 @@ FakeAgent::FakeAgent(std::string name)
   builder.RegisterService(&services_->images);
   builder.RegisterService(&services_->vms);
   builder.RegisterService(&services_->operations);
+  builder.RegisterService(&services_->storage);
   server_ = builder.BuildAndStart();
 }
 

@@ -17,6 +17,7 @@
 #include "hvagent/v1/node_service.grpc.pb.h"
 #include "hvagent/v1/operation_service.grpc.pb.h"
 #include "hvagent/v1/secret_service.grpc.pb.h"
+#include "hvagent/v1/storage_service.grpc.pb.h"
 #include "hvagent/v1/vm_service.grpc.pb.h"
 
 namespace hvagent::agentctl {
@@ -81,12 +82,17 @@ class FakeAgent final {
   std::function<void(grpc::ServerContext*, size_t)> on_chunk;
   std::function<grpc::Status(grpc::ServerContext*, grpc::ServerWriter<v1::Operation>*)> on_watch;
 
+  // What StorageService knows; set before the first call.
+  std::vector<v1::Leftover> leftovers;
+  std::vector<std::string> owners;
+
  private:
   class Nodes;
   class Secrets;
   class Images;
   class Vms;
   class Operations;
+  class Storage;
   struct Services;
 
   grpc::Status GetNode(const v1::GetNodeRequest&, v1::Node*);

@@ -137,6 +137,50 @@ TEST_F(VolumeCatalogTest, DeletionNamesAllThatDependsAndChangesNothing) {
   EXPECT_THAT(*block_.ListImages("volumes", "", 10), IsEmpty());
 }
 
+TEST_F(VolumeCatalogTest, WhatCinderKeptOfADeletedSourceGoesWithItsLastClone) {
+  const block::ImageName oldest = {"volumes", "", VolumeName(Id('1')) + ".deleted"};
+  const block::ImageName older = {"volumes", "", VolumeName(Id('2')) + ".deleted"};
+  ASSERT_OK(block_.CreateImage(oldest, GiB(1), MiB(4)));
+  ASSERT_OK(block_.CreateProtectedSnapshot({oldest, CloneSnapshotName(Id('2'))}));
+  ASSERT_OK(block_.CloneImage({oldest, CloneSnapshotName(Id('2'))}, older));
+  for (const char digit : {'3', '4'}) {
+    ASSERT_OK(block_.CreateProtectedSnapshot({older, CloneSnapshotName(Id(digit))}));
+    ASSERT_OK(block_.CloneImage({older, CloneSnapshotName(Id(digit))}, volumes_.NameOf(Id(digit))));
+  }
+  ASSERT_OK(volumes_.Delete(Id('3')));
+  EXPECT_EQ(block_.GetImage(older)->snapshots.size(), 1) << "volume 4 needs it";
+  ASSERT_OK(volumes_.Delete(Id('4')));
+  EXPECT_THAT(*block_.ListImages("volumes", "", 10), IsEmpty());
+}
+
+TEST_F(VolumeCatalogTest, ChecksOfDeletionsSayWhatTheyWouldAndChangeNothing) {
+  AddVolume('1');
+  EXPECT_OK(volumes_.CheckDelete(Id('1')));
+  ASSERT_OK(volumes_.CreateSnapshot(Id('1'), Id('a')));
+  EXPECT_THAT(volumes_.CheckDelete(Id('1')),
+              Fails(absl::StatusCode::kFailedPrecondition, "VOLUME_HAS_SNAPSHOTS"));
+  EXPECT_OK(volumes_.CheckDeleteSnapshot(Id('1'), Id('a')));
+  ASSERT_OK(block_.CloneImage(volumes_.SnapshotNameOf(Id('1'), Id('a')), {"vms", "", "clone"}));
+  EXPECT_THAT(volumes_.CheckDeleteSnapshot(Id('1'), Id('a')),
+              Fails(absl::StatusCode::kFailedPrecondition, "IMAGE_HAS_CHILDREN"));
+  AddVolume('2');
+  block_.AddWatcher(volumes_.NameOf(Id('2')), "10.0.0.1:0/1");
+  EXPECT_THAT(volumes_.CheckDelete(Id('2')),
+              Fails(absl::StatusCode::kFailedPrecondition, "IMAGE_IN_USE"));
+  EXPECT_EQ(Ids("", 10).size(), 2);
+}
+
+TEST_F(VolumeCatalogTest, UsageOfSnapshotsIsMeasuredOnlyWhenAskedFor) {
+  AddVolume('1');
+  auto writer = block_.OpenWriter(volumes_.NameOf(Id('1')));
+  ASSERT_OK((*writer)->Write(MiB(5).count(), "data"));
+  ASSERT_OK((*writer)->Finish());
+  ASSERT_OK(volumes_.CreateSnapshot(Id('1'), Id('a')));
+  EXPECT_FALSE(volumes_.ListSnapshots(Id('1'))->front().has_used_bytes());
+  EXPECT_EQ(volumes_.ListSnapshots(Id('1'), /*with_usage=*/true)->front().used_bytes(),
+            MiB(4).count());
+}
+
 TEST_F(VolumeCatalogTest, VolumeThatIsOpenSomewhereIsNotDeleted) {
   AddVolume('1');
   block_.AddWatcher(volumes_.NameOf(Id('1')), "10.0.0.1:0/1");

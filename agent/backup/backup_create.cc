@@ -1,0 +1,328 @@
+#include "agent/backup/backup_create.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "agent/backup/base_image.h"
+#include "agent/backup/job_gate.h"
+#include "agent/backup/read_ahead.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+#include "glog/logging.h"
+#include "google/protobuf/util/time_util.h"
+
+namespace hvagent::backup {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+absl::Status MakeAFullOne(absl::string_view reason, absl::string_view why) {
+  return Error(absl::StatusCode::kFailedPrecondition, reason,
+               absl::StrCat(why, "; make a full backup: one without --incremental"));
+}
+
+// The newest restore point of the source, if what changed since can be told.
+absl::StatusOr<v1::Backup> FindParent(const BackupRoom& room, const block::ImageName& source,
+                                      const block::ImageInfo& info) {
+  ASSIGN_OR_RETURN(std::vector<v1::Backup> backups, room.catalog.ListOf(source.ToString()));
+  if (backups.empty()) {
+    return MakeAFullOne("NO_BACKUP", absl::StrCat("image ", source.ToString(),
+                                                  " has no backup that another could follow"));
+  }
+  v1::Backup& newest = backups.back();
+  RETURN_IF_ERROR(CheckBase(room, newest));
+  if (!HasSnapshot(info, newest.snapshot())) {
+    return MakeAFullOne("BACKUP_SNAPSHOT_MISSING",
+                        absl::StrCat("image ", source.ToString(), " has no snapshot ",
+                                     newest.snapshot(), " any more, by which what changed since ",
+                                     "backup ", newest.id(), " could be told"));
+  }
+  return std::move(newest);
+}
+
+// `data` at `offset_bytes`, one extent for each checksum.
+void AddChecksums(uint64_t offset_bytes, absl::string_view data, v1::BackupPart& part) {
+  while (!data.empty()) {
+    const uint64_t length =
+        std::min<uint64_t>(data.size(), kChecksumBytes - offset_bytes % kChecksumBytes);
+    v1::BackupPart::Extent& extent = *part.add_extents();
+    extent.set_offset_bytes(offset_bytes);
+    extent.set_length_bytes(length);
+    extent.set_checksum(Checksum(data.substr(0, length)));
+    offset_bytes += length;
+    data.remove_prefix(length);
+  }
+}
+
+uint64_t DataBytes(const v1::BackupPart& part) {
+  uint64_t bytes = 0;
+  for (const v1::BackupPart::Extent& extent : part.extents()) {
+    if (extent.has_checksum()) bytes += extent.length_bytes();
+  }
+  return bytes;
+}
+
+class Creation {
+ public:
+  Creation(const BackupRoom& room, operations::RunningOperation& operation,
+           const v1::CreateBackupRequest& request, block::ImageName source)
+      : room_(room),
+        operation_(operation),
+        source_(std::move(source)),
+        incremental_(request.incremental()),
+        gate_(&operation, room.clock, room.RateOf(request.max_bytes_per_s())) {
+    backup_.set_id(operation.id());
+    *backup_.mutable_source() = request.source();
+    backup_.set_source_image(source_.ToString());
+    backup_.set_pool(room.pools.backups);
+    backup_.set_base(BaseName(source_, operation.id()));
+    backup_.set_snapshot(SnapshotNameOf(
+        operation.id(),
+        absl::FromUnixSeconds(TimeUtil::TimestampToSeconds(operation.begun().create_time()))));
+  }
+
+  absl::StatusOr<operations::OperationResult> Run() {
+    const absl::StatusOr<v1::Backup> recorded = room_.catalog.Get(backup_.id());
+    if (recorded.ok()) return Complete(*recorded);
+    if (ErrorReason(recorded.status()) != "BACKUP_NOT_FOUND") return recorded.status();
+    const absl::Status made = Make();
+    if (made.ok()) return Complete(backup_);
+    if (IsTransient(made)) return made;
+    const absl::Status undone = Undo();
+    if (undone.ok()) return made;
+    // A client that died a moment ago may be in the way, and will not be for long.
+    if (IsTransient(undone) || ErrorReason(undone) == "IMAGE_IN_USE") {
+      return absl::UnavailableError(
+          absl::StrCat(made.message(), "; to be undone yet: ", undone.message()));
+    }
+    return Annotate(made, absl::StrCat("what was made is not all undone (", undone.message(), ")"));
+  }
+
+ private:
+  absl::Status Make() {
+    RETURN_IF_ERROR(operation_.CheckGoesOn());
+    ASSIGN_OR_RETURN(const block::ImageInfo info, room_.block.GetImage(source_));
+    if (incremental_) {
+      ASSIGN_OR_RETURN(parent_, FindParent(room_, source_, info));
+      backup_.set_parent_id(parent_->id());
+      backup_.set_base(parent_->base());
+    }
+    RETURN_IF_ERROR(TakeSnapshot(info));
+    ASSIGN_OR_RETURN(reader_, room_.block.OpenReader(source_, backup_.snapshot()));
+    backup_.set_size_bytes(reader_->size().count());
+    operation_.SetTotal(backup_.size_bytes());
+    RETURN_IF_ERROR(OpenBase(info));
+    RETURN_IF_ERROR(Copy());
+    RETURN_IF_ERROR(writer_->CreateSnapshot(backup_.snapshot()));
+    return writer_->Finish();
+  }
+
+  absl::Status TakeSnapshot(const block::ImageInfo& info) {
+    const auto place = [&](const std::string& snapshot) {
+      return std::find_if(info.snapshots.begin(), info.snapshots.end(),
+                          [&](const auto& one) { return one.name == snapshot; });
+    };
+    const block::SnapshotName name{source_, backup_.snapshot()};
+    // One that was made before another node's backup cannot follow that.
+    if (parent_.has_value() && place(backup_.snapshot()) < place(parent_->snapshot())) {
+      RETURN_IF_ERROR(room_.block.RemoveSnapshot(name));
+    }
+    return room_.block.CreateSnapshot(name);
+  }
+
+  absl::Status OpenBase(const block::ImageInfo& source) {
+    const block::ImageName base = BaseOf(backup_);
+    const Bytes size(backup_.size_bytes());
+    if (!incremental_) {
+      const absl::Status made = room_.block.CreateImage(base, size, source.object_size);
+      if (!made.ok() && ErrorReason(made) != "IMAGE_EXISTS") return made;
+    }
+    ASSIGN_OR_RETURN(writer_, room_.block.OpenWriter(base));
+    // The base is locked now. What another node did before that counts.
+    if (incremental_) {
+      ASSIGN_OR_RETURN(const v1::Backup parent, FindParent(room_, source_, source));
+      if (parent.id() != parent_->id()) {
+        return Error(absl::StatusCode::kAborted, "BACKUP_CHANGED",
+                     absl::StrCat("another node made a backup of ", source_.ToString(),
+                                  " meanwhile: try again"));
+      }
+    }
+    ASSIGN_OR_RETURN(const std::string last_writer, room_.catalog.GetWriter(base.name));
+    if (last_writer != backup_.id()) {
+      RETURN_IF_ERROR(room_.catalog.ClearWriter(base.name));
+      RETURN_IF_ERROR(room_.catalog.RemoveParts(backup_.id(), PartCount(size)));
+      if (incremental_) {
+        RETURN_IF_ERROR(ResetHead(room_, base, parent_->snapshot(), *writer_, gate_));
+      }
+      RETURN_IF_ERROR(room_.catalog.SetWriter(base.name, backup_.id()));
+    }
+    ASSIGN_OR_RETURN(const block::ImageInfo info, room_.block.GetImage(base));
+    return info.size == size ? absl::OkStatus() : writer_->Resize(size);
+  }
+
+  absl::Status Copy() {
+    uint64_t data_bytes = 0;
+    for (uint64_t number = 0; number < PartCount(reader_->size()); ++number) {
+      ASSIGN_OR_RETURN(std::optional<v1::BackupPart> part,
+                       room_.catalog.ReadPart(backup_.id(), number));
+      if (!part.has_value()) {
+        ASSIGN_OR_RETURN(part, CopyPart(number));
+      }
+      data_bytes += DataBytes(*part);
+    }
+    backup_.set_data_bytes(data_bytes);
+    operation_.SetProgress(backup_.size_bytes());
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<v1::BackupPart> CopyPart(uint64_t number) {
+    v1::BackupPart part;
+    ReadAhead ahead(*reader_, gate_, [&](const block::Extent& extent, std::string data) {
+      operation_.SetProgress(extent.offset_bytes);
+      if (extent.has_data) {
+        AddChecksums(extent.offset_bytes, data, part);
+        return writer_->Write(extent.offset_bytes, std::move(data));
+      }
+      if (!incremental_) return absl::OkStatus();  // A new base is zeros.
+      v1::BackupPart::Extent& zeros = *part.add_extents();
+      zeros.set_offset_bytes(extent.offset_bytes);
+      zeros.set_length_bytes(extent.length_bytes);
+      return writer_->WriteZeros(extent.offset_bytes, extent.length_bytes);
+    });
+    DiffAhead diff(*reader_, incremental_ ? parent_->snapshot() : "", number * kPartBytes,
+                   (number + 1) * kPartBytes);
+    while (true) {
+      ASSIGN_OR_RETURN(const std::optional<std::vector<block::Extent>> extents, diff.Next());
+      if (!extents.has_value()) break;
+      for (const block::Extent& extent : *extents) RETURN_IF_ERROR(ahead.Add(extent));
+    }
+    RETURN_IF_ERROR(ahead.Drain());
+    RETURN_IF_ERROR(writer_->Flush());
+    RETURN_IF_ERROR(room_.catalog.WritePart(backup_.id(), number, part));
+    return part;
+  }
+
+  // Writes the record if there is none, and leaves on the source only this snapshot of all that
+  // backups made.
+  absl::StatusOr<operations::OperationResult> Complete(v1::Backup backup) {
+    ASSIGN_OR_RETURN(const std::vector<v1::Backup> others,
+                     room_.catalog.ListOf(source_.ToString()));
+    if (!backup.has_create_time()) {
+      // After the one that it follows, whatever the clocks of the nodes say.
+      int64_t now = absl::ToUnixMicros(room_.clock.Now());
+      if (!others.empty()) {
+        now = std::max(now, TimeUtil::TimestampToMicroseconds(others.back().create_time()) + 1);
+      }
+      *backup.mutable_create_time() = TimeUtil::MicrosecondsToTimestamp(now);
+    }
+    RETURN_IF_ERROR(room_.catalog.Put(backup));
+    const absl::Status tidied = RemoveOldSnapshots(others);
+    if (IsTransient(tidied)) return tidied;
+    LOG_IF(WARNING, !tidied.ok()) << "backup " << backup.id() << " is made, but snapshots of "
+                                  << "earlier ones stay on " << source_.ToString() << ": "
+                                  << tidied;
+    return operations::OperationResult(std::move(backup));
+  }
+
+  absl::Status RemoveOldSnapshots(const std::vector<v1::Backup>& others) {
+    const absl::StatusOr<block::ImageInfo> info = room_.block.GetImage(source_);
+    if (absl::IsNotFound(info.status())) return absl::OkStatus();
+    RETURN_IF_ERROR(info.status());
+    for (const v1::Backup& other : others) {
+      if (other.id() == backup_.id() || !HasSnapshot(*info, other.snapshot())) continue;
+      RETURN_IF_ERROR(RemoveSnapshotIfThere(room_, {source_, other.snapshot()}));
+    }
+    return absl::OkStatus();
+  }
+
+  // Takes everything back that Make may have done, in this call or in one before.
+  absl::Status Undo() {
+    reader_.reset();
+    writer_.reset();
+    Bytes size;
+    if (const auto info = room_.block.GetImage(source_); info.ok()) size = info->size;
+    if (incremental_) {
+      RETURN_IF_ERROR(UndoIncrement());
+    } else {
+      const block::ImageName base = BaseOf(backup_);
+      if (const auto info = room_.block.GetImage(base); info.ok()) size = info->size;
+      RETURN_IF_ERROR(RemoveSnapshotIfThere(room_, {base, backup_.snapshot()}));
+      RETURN_IF_ERROR(RemoveImageIfThere(room_, base));
+      RETURN_IF_ERROR(room_.catalog.ClearWriter(base.name));
+    }
+    RETURN_IF_ERROR(RemoveSnapshotIfThere(room_, {source_, backup_.snapshot()}));
+    return room_.catalog.RemoveParts(backup_.id(), PartCount(size));
+  }
+
+  absl::Status UndoIncrement() {
+    ASSIGN_OR_RETURN(const std::vector<v1::Backup> backups,
+                     room_.catalog.ListOf(source_.ToString()));
+    if (backups.empty()) return absl::OkStatus();
+    const v1::Backup& parent = backups.back();
+    const block::ImageName base = BaseOf(parent);
+    ASSIGN_OR_RETURN(const std::string last_writer, room_.catalog.GetWriter(base.name));
+    if (last_writer != backup_.id()) return absl::OkStatus();
+    RETURN_IF_ERROR(RemoveSnapshotIfThere(room_, {base, backup_.snapshot()}));
+    absl::StatusOr<std::unique_ptr<block::ImageWriter>> writer = room_.block.OpenWriter(base);
+    if (absl::IsNotFound(writer.status())) return absl::OkStatus();
+    RETURN_IF_ERROR(writer.status());
+    JobGate gate(/*operation=*/nullptr, room_.clock, 0);
+    const absl::Status reset = ResetHead(room_, base, parent.snapshot(), **writer, gate);
+    // In a full pool it waits for the next backup, which does it first.
+    if (!absl::IsResourceExhausted(reset)) {
+      RETURN_IF_ERROR(reset);
+      RETURN_IF_ERROR((*writer)->Finish());
+    }
+    return room_.catalog.ClearWriter(base.name);
+  }
+
+  const BackupRoom& room_;
+  operations::RunningOperation& operation_;
+  const block::ImageName source_;
+  const bool incremental_;
+  JobGate gate_;
+  v1::Backup backup_;
+  std::optional<v1::Backup> parent_;
+  std::unique_ptr<block::ImageReader> reader_;
+  std::unique_ptr<block::ImageWriter> writer_;
+};
+
+}  // namespace
+
+absl::StatusOr<v1::Backup> PlanBackup(const BackupRoom& room,
+                                      const v1::CreateBackupRequest& request) {
+  ASSIGN_OR_RETURN(const block::ImageName source, ImageOf(request.source(), room.pools, "source"));
+  ASSIGN_OR_RETURN(const block::ImageInfo info, room.block.GetImage(source));
+  v1::Backup backup;
+  *backup.mutable_source() = request.source();
+  backup.set_source_image(source.ToString());
+  backup.set_pool(room.pools.backups);
+  backup.set_size_bytes(info.size.count());
+  if (request.incremental()) {
+    ASSIGN_OR_RETURN(const v1::Backup parent, FindParent(room, source, info));
+    backup.set_parent_id(parent.id());
+    backup.set_base(parent.base());
+  } else {
+    // That the pool is there.
+    RETURN_IF_ERROR(room.catalog.List(source.ToString(), "", 1).status());
+  }
+  return backup;
+}
+
+absl::StatusOr<operations::OperationResult> CreateBackup(const BackupRoom& room,
+                                                         operations::RunningOperation& operation) {
+  v1::CreateBackupRequest request;
+  if (!operation.begun().request().UnpackTo(&request)) {
+    return absl::InternalError("the journalled request is not a CreateBackupRequest");
+  }
+  ASSIGN_OR_RETURN(block::ImageName source, ImageOf(request.source(), room.pools, "source"));
+  const KeyedLock<std::string> lock(room.sources, source.ToString());
+  return Creation(room, operation, request, std::move(source)).Run();
+}
+
+}  // namespace hvagent::backup
