@@ -27,17 +27,25 @@ void AddOptions(const CLI::App& app, std::vector<CompletionWord>& words) {
   }
 }
 
+// Options of which one may be given are a subcommand to CLI11, without a name.
+bool IsGroup(const CLI::App& app) { return app.get_name().empty(); }
+
 void AddLevels(const CLI::App& root, const CLI::App& app, const std::string& path,
                std::vector<CompletionLevel>& levels) {
   CompletionLevel level{path, {}};
   const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
   for (const CLI::App* command : commands) {
+    if (IsGroup(*command)) {
+      AddOptions(*command, level.words);
+      continue;
+    }
     level.words.push_back({command->get_name(), command->get_description()});
   }
   AddOptions(app, level.words);
   if (&app != &root) AddOptions(root, level.words);
   levels.push_back(std::move(level));
   for (const CLI::App* command : commands) {
+    if (IsGroup(*command)) continue;
     AddLevels(root, *command, path.empty() ? command->get_name() : path + " " + command->get_name(),
               levels);
   }
