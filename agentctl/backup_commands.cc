@@ -171,23 +171,22 @@ void AddBackupId(CLI::App* command, std::string& id) {
       ->required();
 }
 
-enum class Choice { kRequired, kOptional };
-
 // --volume ID or --vm UUID.
-void AddDisk(CLI::App* command, v1::BackupDisk& disk, Choice choice) {
-  CLI::Option_group* const group = command->add_option_group("disk");
-  group
-      ->add_option_function<std::string>(
-          "--volume", [&disk](const std::string& id) { disk.set_volume_id(id); }, "A volume's UUID")
-      ->type_name("ID")
-      ->check(CLI::Validator(CheckUuid, ""));
-  group
+void AddDisk(CLI::App* command, v1::BackupDisk& disk) {
+  CLI::Option* const volume =
+      command
+          ->add_option_function<std::string>(
+              "--volume", [&disk](const std::string& id) { disk.set_volume_id(id); },
+              "A volume's UUID")
+          ->type_name("ID")
+          ->check(CLI::Validator(CheckUuid, ""));
+  command
       ->add_option_function<std::string>(
           "--vm", [&disk](const std::string& uuid) { disk.set_vm_uuid(uuid); },
           "A VM's UUID, for its root disk")
       ->type_name("UUID")
-      ->check(CLI::Validator(CheckUuid, ""));
-  group->require_option(choice == Choice::kRequired ? 1 : 0, 1);
+      ->check(CLI::Validator(CheckUuid, ""))
+      ->excludes(volume);
 }
 
 void AddRate(CLI::App* command, const std::function<void(uint64_t)>& set_bytes_per_s) {
@@ -208,7 +207,7 @@ void AddCreate(CommandTree& tree, CLI::App& backup) {
                   "backup create --volume VOLUME --incremental", /*has_dry_run=*/true,
                   "The disk may be in use: a restore point is what a power cut would leave.\n"},
                  [&cli, request] { return CreateBackup(cli, *request); });
-  AddDisk(create, *request->mutable_source(), Choice::kRequired);
+  AddDisk(create, *request->mutable_source());
   create->add_flag_function(
       "--incremental", [request](int64_t) { request->set_incremental(true); },
       "Copy only what changed since the newest backup");
@@ -226,20 +225,20 @@ void AddRestore(CommandTree& tree, CLI::App& backup) {
                  [&cli, request] { return RestoreBackup(cli, *request); });
   AddBackupId(restore, *request->mutable_id());
   v1::BackupDisk& target = *request->mutable_target();
-  CLI::Option_group* const group = restore->add_option_group("target");
-  group
-      ->add_option_function<std::string>(
-          "--to", [&target](const std::string& id) { target.set_volume_id(id); },
-          "The volume's UUID")
-      ->type_name("VOLUME")
-      ->check(CLI::Validator(CheckUuid, ""));
-  group
+  CLI::Option* const volume =
+      restore
+          ->add_option_function<std::string>(
+              "--to", [&target](const std::string& id) { target.set_volume_id(id); },
+              "The volume's UUID")
+          ->type_name("VOLUME")
+          ->check(CLI::Validator(CheckUuid, ""));
+  restore
       ->add_option_function<std::string>(
           "--to-vm", [&target](const std::string& uuid) { target.set_vm_uuid(uuid); },
           "A VM's UUID: over its root disk, with --in-place")
       ->type_name("UUID")
-      ->check(CLI::Validator(CheckUuid, ""));
-  group->require_option(1);
+      ->check(CLI::Validator(CheckUuid, ""))
+      ->excludes(volume);
   restore->add_flag_function(
       "--in-place", [request](int64_t) { request->set_in_place(true); },
       "The disk exists, and what it holds is lost");
@@ -254,7 +253,7 @@ void AddPrune(CommandTree& tree, CLI::App& backup) {
                  {"prune", "Delete a disk's oldest backups; those that stay are kept whole",
                   "backup prune --volume VOLUME --keep 7", /*has_dry_run=*/true},
                  [&cli, prune] { return PruneBackups(cli, *prune); });
-  AddDisk(command, *prune->mutable_source(), Choice::kRequired);
+  AddDisk(command, *prune->mutable_source());
   command
       ->add_option_function<uint32_t>(
           "--keep", [prune](uint32_t keep) { prune->set_keep(keep); }, "How many stay")
@@ -272,7 +271,7 @@ void AddBackupCommands(CommandTree& tree) {
   const auto source = std::make_shared<v1::BackupDisk>();
   AddDisk(AddCommand(tree, *backup, {"list", "List the backups", "backup list --volume VOLUME"},
                      [&cli, source] { return ListBackups(cli, *source); }),
-          *source, Choice::kOptional);
+          *source);
   const auto id = std::make_shared<std::string>();
   AddBackupId(AddCommand(tree, *backup, {"get", "Show one backup", "backup get BACKUP -o yaml"},
                          [&cli, id] { return GetBackup(cli, *id); }),
