@@ -63,11 +63,12 @@ absl::Status CheckPools(const v1::AgentConfig::Ceph::Pools& pools) {
   RETURN_IF_ERROR(CheckField("ceph.pools.volumes", CheckRbdName(pools.volumes())));
   RETURN_IF_ERROR(CheckField("ceph.pools.backups", CheckRbdName(pools.backups())));
   RETURN_IF_ERROR(CheckField("ceph.pools.hvagent", CheckRbdName(pools.hvagent())));
-  for (const std::string& of_guests : {pools.images(), pools.vms(), pools.volumes(), pools.backups()}) {
+  for (const std::string& of_guests :
+       {pools.images(), pools.vms(), pools.volumes(), pools.backups()}) {
     if (pools.hvagent() == of_guests) {
-      return InvalidField("ceph.pools.hvagent",
-                          absl::StrCat("must be a pool that no guest can write; ", of_guests,
-                                       " holds disks"));
+      return InvalidField(
+          "ceph.pools.hvagent",
+          absl::StrCat("must be a pool that no guest can write; ", of_guests, " holds disks"));
     }
   }
   return absl::OkStatus();

@@ -192,12 +192,14 @@ ExitCode ExamineStorage(Cli& cli, bool clean) {
 void AddStorageDoctor(CommandTree& tree, CLI::App& node) {
   Cli& cli = tree.cli;
   const auto clean = std::make_shared<bool>(false);
+  // Said out loud, and kept while the command line is read: there is nothing else to examine.
+  const auto storage = std::make_shared<bool>(false);
   CLI::App* const doctor =
       AddCommand(tree, node,
                  {"doctor", "Find what is not as it should be", "node doctor --storage",
                   /*has_dry_run=*/true, kDetails},
-                 [&cli, clean] { return ExamineStorage(cli, *clean); });
-  doctor->add_flag("--storage", "Look for what agents left in Ceph")->required();
+                 [&cli, clean, storage] { return ExamineStorage(cli, *clean); });
+  doctor->add_flag("--storage", *storage, "Look for what agents left in Ceph")->required();
   doctor->add_flag("--clean", *clean, "Remove the orphans; asks first, with --dry-run only lists");
 }
 

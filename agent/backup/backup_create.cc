@@ -21,6 +21,9 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 
+// Runs of zeros that are as long are not written.
+constexpr size_t kHoleBytes = size_t{64} << 10;
+
 absl::Status MakeAFullOne(absl::string_view reason, absl::string_view why) {
   return Error(absl::StatusCode::kFailedPrecondition, reason,
                absl::StrCat(why, "; make a full backup: one without --incremental"));
@@ -142,6 +145,11 @@ class Creation {
       const absl::Status made = room_.block.CreateImage(base, size, source.object_size);
       if (!made.ok() && ErrorReason(made) != "IMAGE_EXISTS") return made;
     }
+    ASSIGN_OR_RETURN(std::string last_writer, room_.catalog.GetWriter(base.name));
+    if (last_writer != backup_.id()) {
+      // Overtaken after the last step but the record.
+      RETURN_IF_ERROR(RemoveSnapshotIfThere(room_, {base, backup_.snapshot()}));
+    }
     ASSIGN_OR_RETURN(writer_, room_.block.OpenWriter(base));
     // The base is locked now. What another node did before that counts.
     if (incremental_) {
@@ -152,7 +160,7 @@ class Creation {
                                   " meanwhile: try again"));
       }
     }
-    ASSIGN_OR_RETURN(const std::string last_writer, room_.catalog.GetWriter(base.name));
+    ASSIGN_OR_RETURN(last_writer, room_.catalog.GetWriter(base.name));
     if (last_writer != backup_.id()) {
       RETURN_IF_ERROR(room_.catalog.ClearWriter(base.name));
       RETURN_IF_ERROR(room_.catalog.RemoveParts(backup_.id(), PartCount(size)));
@@ -184,15 +192,8 @@ class Creation {
     v1::BackupPart part;
     ReadAhead ahead(*reader_, gate_, [&](const block::Extent& extent, std::string data) {
       operation_.SetProgress(extent.offset_bytes);
-      if (extent.has_data) {
-        AddChecksums(extent.offset_bytes, data, part);
-        return writer_->Write(extent.offset_bytes, std::move(data));
-      }
-      if (!incremental_) return absl::OkStatus();  // A new base is zeros.
-      v1::BackupPart::Extent& zeros = *part.add_extents();
-      zeros.set_offset_bytes(extent.offset_bytes);
-      zeros.set_length_bytes(extent.length_bytes);
-      return writer_->WriteZeros(extent.offset_bytes, extent.length_bytes);
+      return extent.has_data ? Store(extent.offset_bytes, std::move(data), part)
+                             : StoreZeros(extent.offset_bytes, extent.length_bytes, part);
     });
     DiffAhead diff(*reader_, incremental_ ? parent_->snapshot() : "", number * kPartBytes,
                    (number + 1) * kPartBytes);
@@ -205,6 +206,35 @@ class Creation {
     RETURN_IF_ERROR(writer_->Flush());
     RETURN_IF_ERROR(room_.catalog.WritePart(backup_.id(), number, part));
     return part;
+  }
+
+  // Writes what was read. Of a new object RBD tells only where it ends: what lies before the data
+  // reads as zeros, and takes no space in the base either.
+  absl::Status Store(uint64_t offset_bytes, std::string data, v1::BackupPart& part) {
+    const absl::string_view all = data;
+    for (size_t at = 0; at < all.size();) {
+      const bool zeros = IsZeros(all.substr(at, kHoleBytes));
+      size_t end = at;
+      while (end < all.size() && IsZeros(all.substr(end, kHoleBytes)) == zeros) end += kHoleBytes;
+      end = std::min(end, all.size());
+      if (zeros) {
+        RETURN_IF_ERROR(StoreZeros(offset_bytes + at, end - at, part));
+      } else {
+        AddChecksums(offset_bytes + at, all.substr(at, end - at), part);
+        if (at == 0 && end == all.size()) return writer_->Write(offset_bytes, std::move(data));
+        RETURN_IF_ERROR(writer_->Write(offset_bytes + at, data.substr(at, end - at)));
+      }
+      at = end;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status StoreZeros(uint64_t offset_bytes, uint64_t length_bytes, v1::BackupPart& part) {
+    if (!incremental_) return absl::OkStatus();  // A new base is zeros.
+    v1::BackupPart::Extent& zeros = *part.add_extents();
+    zeros.set_offset_bytes(offset_bytes);
+    zeros.set_length_bytes(length_bytes);
+    return writer_->WriteZeros(offset_bytes, length_bytes);
   }
 
   // Writes the record if there is none, and leaves on the source only this snapshot of all that
@@ -221,7 +251,7 @@ class Creation {
       *backup.mutable_create_time() = TimeUtil::MicrosecondsToTimestamp(now);
     }
     RETURN_IF_ERROR(room_.catalog.Put(backup));
-    const absl::Status tidied = RemoveOldSnapshots(others);
+    const absl::Status tidied = RemoveOldSnapshots(backup, others);
     if (IsTransient(tidied)) return tidied;
     LOG_IF(WARNING, !tidied.ok()) << "backup " << backup.id() << " is made, but snapshots of "
                                   << "earlier ones stay on " << source_.ToString() << ": "
@@ -229,12 +259,14 @@ class Creation {
     return operations::OperationResult(std::move(backup));
   }
 
-  absl::Status RemoveOldSnapshots(const std::vector<v1::Backup>& others) {
+  // `others` is in order: what comes after the backup is newer, made while this job waited.
+  absl::Status RemoveOldSnapshots(const v1::Backup& backup, const std::vector<v1::Backup>& others) {
     const absl::StatusOr<block::ImageInfo> info = room_.block.GetImage(source_);
     if (absl::IsNotFound(info.status())) return absl::OkStatus();
     RETURN_IF_ERROR(info.status());
     for (const v1::Backup& other : others) {
-      if (other.id() == backup_.id() || !HasSnapshot(*info, other.snapshot())) continue;
+      if (BackupCatalog::IndexKey(other) >= BackupCatalog::IndexKey(backup)) break;
+      if (!HasSnapshot(*info, other.snapshot())) continue;
       RETURN_IF_ERROR(RemoveSnapshotIfThere(room_, {source_, other.snapshot()}));
     }
     return absl::OkStatus();

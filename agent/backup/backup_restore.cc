@@ -14,6 +14,7 @@
 #include "agent/backup/read_ahead.h"
 #include "agent/backup/restore_point.h"
 #include "agent/block/block_error.h"
+#include "agent/operations/volume_create.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 
@@ -122,7 +123,7 @@ class Restoration {
         operation_(operation),
         request_(std::move(request)),
         target_(std::move(target)),
-        staged_{target_.pool, "", absl::StrCat("hvagent-restore-", operation.id())},
+        staged_{target_.pool, "", absl::StrCat(operations::kStagedRestorePrefix, operation.id())},
         gate_(&operation, room.clock, room.RateOf(request_.max_bytes_per_s())) {}
 
   absl::Status Run() {

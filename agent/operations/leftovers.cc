@@ -39,6 +39,8 @@ std::optional<v1::Leftover> Leftovers::FromName(const block::ImageName& name) co
     leftover.set_kind(v1::Leftover::VM_DISK);
   } else if (name.pool == pools_.images && absl::ConsumePrefix(&rest, kStagedPrefix)) {
     leftover.set_kind(v1::Leftover::STAGED_IMAGE);
+  } else if (name.pool == pools_.volumes && absl::ConsumePrefix(&rest, kStagedRestorePrefix)) {
+    leftover.set_kind(v1::Leftover::STAGED_VOLUME);
   } else if (name.pool == pools_.volumes && absl::StartsWith(rest, kStagedVolumePrefix)) {
     leftover.set_kind(v1::Leftover::STAGED_VOLUME);
     return leftover;

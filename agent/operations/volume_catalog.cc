@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "agent/block/block_error.h"
@@ -17,6 +18,11 @@ namespace hvagent::operations {
 namespace {
 
 constexpr uint32_t kMaxSizeGib = 65536;
+
+// "backup.<backup id>.snap.<unix time>", as cinder-backup's are.
+bool IsBackupSnapshot(absl::string_view name) {
+  return absl::StartsWith(name, "backup.") && absl::StrContains(name, ".snap.");
+}
 
 }  // namespace
 
@@ -131,7 +137,7 @@ absl::Status VolumeCatalog::CheckSnapshots(const Uuid& id, const block::ImageInf
     if (!clones.empty()) {
       in_the_way.push_back(
           absl::StrCat(snapshot.name, " (cloned to ", block::FirstOf(clones), ")"));
-    } else if (!IsCloneSnapshot(snapshot.name)) {
+    } else if (!IsCloneSnapshot(snapshot.name) && !IsBackupSnapshot(snapshot.name)) {
       in_the_way.push_back(snapshot.name);
     }
   }
@@ -153,7 +159,8 @@ absl::Status VolumeCatalog::CheckDelete(const Uuid& id) {
 absl::Status VolumeCatalog::Delete(const Uuid& id) {
   ASSIGN_OR_RETURN(const block::ImageInfo info, Find(id));
   RETURN_IF_ERROR(CheckSnapshots(id, info));
-  // What is left are snapshots for clones that are gone, or were never made.
+  // What is left are snapshots for clones that are gone, or were never made, and that by which the
+  // next backup would have told what changed.
   for (const block::SnapshotInfo& snapshot : info.snapshots) {
     RETURN_IF_ERROR(block_.RemoveSnapshot({NameOf(id), snapshot.name}));
   }
