@@ -1,6 +1,6 @@
-// What a backup costs without an agent: copies the extents of an image's snapshot to a new image, with as many reads and
-// writes in flight as the agent has, in the least calls to librbd, and no checksum. Prints the milliseconds that it took
-// on a warm connection.
+// What a backup costs without an agent: copies the extents of an image's snapshot to a new image,
+// with as many reads and writes in flight as the agent has, in the least calls to librbd, and no
+// checksum. Prints the milliseconds that it took on a warm connection.
 //
 // usage: bench_copy CONF ID KEYRING SOURCE_POOL SOURCE BACKUP_POOL TARGET
 #include <rados/librados.h>
@@ -15,15 +15,15 @@ enum { kChunk = 4 << 20, kInFlight = 14 };  // 24 MiB of reads and 32 MiB of wri
 struct copy {
   uint64_t offset;
   size_t length;
-  char *data;
+  char* data;
 };
 
 static rbd_image_t source, target;
 static sem_t room;
-static struct copy *copies;
+static struct copy* copies;
 static size_t count, capacity;
 
-static void check(int result, const char *what) {
+static void check(int result, const char* what) {
   if (result >= 0) return;
   fprintf(stderr, "bench_copy: %s: %d\n", what, result);
   exit(1);
@@ -35,7 +35,7 @@ static double now_ms(void) {
   return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
 }
 
-static int add_extent(uint64_t offset, size_t length, int exists, void *arg) {
+static int add_extent(uint64_t offset, size_t length, int exists, void* arg) {
   (void)arg;
   while (exists && length > 0) {
     size_t part = length < kChunk ? length : kChunk;
@@ -51,16 +51,16 @@ static int add_extent(uint64_t offset, size_t length, int exists, void *arg) {
   return 0;
 }
 
-static void on_written(rbd_completion_t completion, void *arg) {
-  struct copy *copy = arg;
+static void on_written(rbd_completion_t completion, void* arg) {
+  struct copy* copy = arg;
   check((int)rbd_aio_get_return_value(completion), "write");
   rbd_aio_release(completion);
   free(copy->data);
   sem_post(&room);
 }
 
-static void on_read(rbd_completion_t completion, void *arg) {
-  struct copy *copy = arg;
+static void on_read(rbd_completion_t completion, void* arg) {
+  struct copy* copy = arg;
   rbd_completion_t write;
   check((int)rbd_aio_get_return_value(completion), "read");
   rbd_aio_release(completion);
@@ -68,7 +68,7 @@ static void on_read(rbd_completion_t completion, void *arg) {
   check(rbd_aio_write(target, copy->offset, copy->length, copy->data, write), "write");
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   rados_t cluster;
   rados_ioctx_t from, to;
   uint64_t size;
