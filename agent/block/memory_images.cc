@@ -213,6 +213,7 @@ absl::Status MemoryImages::CloneImage(const SnapshotName& parent, const ImageNam
   image.content.parent = snapshot->content;
   image.content.overlap = snapshot->content->size;
   image.parent = Parent{parent_image->id, parent.snapshot};
+  image.metadata = parent_image->metadata;
   images_.emplace(child, std::move(image));
   return absl::OkStatus();
 }

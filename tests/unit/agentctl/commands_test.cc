@@ -54,7 +54,7 @@ TEST_F(CommandsTest, WrongUsageIsTwoAndSaysWhereHelpIs) {
                                                     {"get", "vm", "-o", "xml"},
                                                     {"get", "vm", "--timeout", "0s"},
                                                     {"get", "vm", "--node", "a", "--all"},
-                                                    {"image", "import", "f", "--format", "qcow2"},
+                                                    {"image", "import", "f", "--format", "vmdk"},
                                                     {"image", "import", "f", "--sha256", "abc"},
                                                     {"secret", "sync", "--from", "elsewhere"},
                                                     {"secret", "sync", "--from", "credential:"},
