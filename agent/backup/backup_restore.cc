@@ -54,10 +54,11 @@ class Differ {
 
   absl::Status ReadPart(RestorePoint& point, uint64_t number, JobGate& gate) {
     ByteSet same_as_point;
-    RETURN_IF_ERROR(point.ReadPart(number, gate, [&](uint64_t offset_bytes, std::string data) {
-      same_as_point.Add({offset_bytes, offset_bytes + data.size()});
-      return WriteDifferences(offset_bytes, data);
-    }));
+    RETURN_IF_ERROR(
+        point.ReadPart(number, gate, [&](uint64_t offset_bytes, const std::string& data) {
+          same_as_point.Add({offset_bytes, offset_bytes + data.size()});
+          return WriteDifferences(offset_bytes, data);
+        }));
     return ClearTheRest(number, same_as_point, gate);
   }
 

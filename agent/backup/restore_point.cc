@@ -61,7 +61,7 @@ absl::Status RestorePoint::ReadPart(uint64_t number, JobGate& gate, const Sink& 
   const uint64_t end = std::min(begin + kPartBytes, size().count());
   ASSIGN_OR_RETURN(const std::vector<Piece> pieces, ReadPieces(room_, chain_, number));
   auto unproved = pieces.begin();
-  ReadAhead ahead(*reader_, gate, [&](const block::Extent& read, std::string data) {
+  ReadAhead ahead(*reader_, gate, [&](const block::Extent& read, const std::string& data) {
     for (; unproved != pieces.end() && unproved->end_bytes() <= read.end_bytes(); ++unproved) {
       if (!unproved->has_data()) continue;
       RETURN_IF_ERROR(Prove(
@@ -124,7 +124,7 @@ absl::Status RestorePoint::ProveZeros(const std::vector<Piece>& pieces, uint64_t
   for (const Piece& piece : pieces) {
     if (piece.has_data()) with_data.Add({piece.offset_bytes, piece.end_bytes()});
   }
-  ReadAhead ahead(*reader_, gate, [&](const block::Extent& read, std::string data) {
+  ReadAhead ahead(*reader_, gate, [&](const block::Extent& read, const std::string& data) {
     return IsZeros(data) ? absl::OkStatus() : Corrupt(read.offset_bytes, read.length_bytes);
   });
   DiffAhead written(*reader_, "", begin, end);
