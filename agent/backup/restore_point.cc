@@ -61,7 +61,7 @@ absl::Status RestorePoint::ReadPart(uint64_t number, JobGate& gate, const Sink& 
   const uint64_t end = std::min(begin + kPartBytes, size().count());
   ASSIGN_OR_RETURN(const std::vector<Piece> pieces, ReadPieces(room_, chain_, number));
   auto unproved = pieces.begin();
-  ReadAhead ahead(*reader_, gate, [&](const block::Extent& read, const std::string& data) {
+  ReadAhead ahead(*reader_, gate, [&](const block::Extent& read, std::string data) {
     for (; unproved != pieces.end() && unproved->end_bytes() <= read.end_bytes(); ++unproved) {
       if (!unproved->has_data()) continue;
       RETURN_IF_ERROR(Prove(
