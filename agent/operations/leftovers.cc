@@ -20,11 +20,12 @@ namespace {
 constexpr char kRootDisk[] = "_disk";
 constexpr char kConfigDrive[] = "_disk.config";
 constexpr char kVmKey[] = "hvagent.vm";
-constexpr char kNodeKey[] = "hvagent.node";
 
-std::string ValueOf(const block::ImageInfo& info, const char* key) {
-  const auto found = info.metadata.find(key);
-  return found == info.metadata.end() ? "" : found->second;
+// A VM's disk says "UUID NODE" of itself. Both are empty where it says nothing.
+std::pair<std::string, std::string> MarkOf(const block::ImageInfo& info) {
+  const auto found = info.metadata.find(kVmKey);
+  if (found == info.metadata.end()) return {};
+  return absl::StrSplit(found->second, absl::MaxSplits(' ', 1));
 }
 
 }  // namespace
@@ -79,10 +80,11 @@ absl::StatusOr<std::optional<v1::Leftover>> Leftovers::Look(const block::ImageNa
   }
   ASSIGN_OR_RETURN(const block::ImageInfo info, block_.GetImage(name));
   // Disks of VMs have the names that nova gives them, too: only the mark says who made one.
-  if (leftover->kind() == v1::Leftover::VM_DISK && ValueOf(info, kVmKey) != leftover->owner()) {
-    return std::nullopt;
+  if (leftover->kind() == v1::Leftover::VM_DISK) {
+    const auto [vm, node] = MarkOf(info);
+    if (vm != leftover->owner()) return std::nullopt;
+    leftover->set_node(node);
   }
-  if (leftover->kind() == v1::Leftover::VM_DISK) leftover->set_node(ValueOf(info, kNodeKey));
   leftover->set_size_bytes(info.size.count());
   *leftover->mutable_create_time() =
       google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(info.create_time));

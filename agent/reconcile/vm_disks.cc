@@ -30,11 +30,11 @@ constexpr absl::Duration kClockTolerance = absl::Seconds(5);
 std::optional<bool> OwnerIs(const state::VmRecord& vm, const ImageInfo& disk) {
   const auto owner = disk.metadata.find(kOwnerKey);
   if (owner == disk.metadata.end()) return std::nullopt;
-  return owner->second == vm.uuid.ToString();
+  return owner->second.substr(0, owner->second.find(' ')) == vm.uuid.ToString();
 }
 
 std::map<std::string, std::string> MarkOf(const state::VmRecord& vm) {
-  return {{kOwnerKey, vm.uuid.ToString()}, {kNodeKey, vm.spec.node()}};
+  return {{kOwnerKey, absl::StrCat(vm.uuid.ToString(), " ", vm.spec.node())}};
 }
 
 // Whether it may have been made for the VM just before a crash.

@@ -18,11 +18,11 @@
 
 namespace hvagent::reconcile {
 
-// The key under which a disk says whose it is: its value is the VM's UUID. A disk without it was
-// not made here, or its maker crashed before it could say so.
+// The key under which a disk says whose it is: its value is "UUID NODE", the VM's and that of the
+// node that made it, so that who finds it knows whom to ask. One key, since each costs a boot eight
+// RADOS operations. A disk without it was not made here, or its maker crashed before it could say
+// so.
 inline constexpr char kOwnerKey[] = "hvagent.vm";
-// The key under which it says which node made it, so that who finds it knows whom to ask.
-inline constexpr char kNodeKey[] = "hvagent.node";
 
 // Errors of every call: those of the block store.
 class VmDisks {

@@ -31,8 +31,7 @@ class LeftoversTest : public ::testing::Test {
   void Make(const block::ImageName& name, const std::string& mark = "") {
     ASSERT_OK(block_.CreateImage(name, MiB(8), MiB(4)));
     if (mark.empty()) return;
-    ASSERT_OK(block_.AmendImage(
-        name, {std::nullopt, {{"hvagent.vm", mark}, {"hvagent.node", "compute-2"}}}));
+    ASSERT_OK(block_.AmendImage(name, {.metadata = {{"hvagent.vm", mark + " compute-2"}}}));
   }
   std::vector<std::string> List(size_t limit = 100) {
     std::vector<std::string> names;

@@ -1,5 +1,6 @@
 #include "agent/reconcile/vm_worker.h"
 
+#include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "domain_xml/domain_xml.h"
 #include "domain_xml/secret_use.h"
@@ -55,7 +56,7 @@ TEST_F(VmWorkerTest, ClonesGrowsAndMarksTheRootDisk) {
   ASSERT_OK(disk);
   EXPECT_EQ(disk->parent, golden_);
   EXPECT_EQ(disk->size, GiB(1));
-  EXPECT_EQ(disk->metadata.at(kOwnerKey), kVmUuid);
+  EXPECT_EQ(disk->metadata.at(kOwnerKey), absl::StrCat(kVmUuid, " ", vm_.spec.node()));
 }
 
 TEST_F(VmWorkerTest, FinishesACloneThatWasMadeJustBeforeACrash) {
@@ -93,7 +94,7 @@ TEST_F(ConfigDriveTest, HoldsTheFilesAndIsMarkedOnceItIsWhole) {
   ASSERT_OK(node_.worker.Run(vm_, kPrepareDrive));
   const auto drive = node_.block.GetImage(Drive());
   ASSERT_OK(drive);
-  EXPECT_EQ(drive->metadata.at(kOwnerKey), kVmUuid);
+  EXPECT_EQ(drive->metadata.at(kOwnerKey), absl::StrCat(kVmUuid, " ", vm_.spec.node()));
   EXPECT_THAT(Content(), HasSubstr("#cloud-config\n"));
 }
 
