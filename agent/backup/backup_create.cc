@@ -11,6 +11,7 @@
 #include "agent/backup/base_image.h"
 #include "agent/backup/job_gate.h"
 #include "agent/backup/read_ahead.h"
+#include "agent/operations/job_runner.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "glog/logging.h"
@@ -95,11 +96,11 @@ class Creation {
     if (ErrorReason(recorded.status()) != "BACKUP_NOT_FOUND") return recorded.status();
     const absl::Status made = Make();
     if (made.ok()) return Complete(backup_);
-    if (IsTransient(made)) return made;
+    if (operations::IsOpen(made)) return made;
     const absl::Status undone = Undo();
     if (undone.ok()) return made;
     // A client that died a moment ago may be in the way, and will not be for long.
-    if (IsTransient(undone) || ErrorReason(undone) == "IMAGE_IN_USE") {
+    if (operations::IsOpen(undone) || ErrorReason(undone) == "IMAGE_IN_USE") {
       return absl::UnavailableError(
           absl::StrCat(made.message(), "; to be undone yet: ", undone.message()));
     }
@@ -252,7 +253,7 @@ class Creation {
     }
     RETURN_IF_ERROR(room_.catalog.Put(backup));
     const absl::Status tidied = RemoveOldSnapshots(backup, others);
-    if (IsTransient(tidied)) return tidied;
+    if (operations::IsOpen(tidied)) return tidied;
     LOG_IF(WARNING, !tidied.ok()) << "backup " << backup.id() << " is made, but snapshots of "
                                   << "earlier ones stay on " << source_.ToString() << ": "
                                   << tidied;

@@ -14,6 +14,7 @@
 #include "agent/backup/read_ahead.h"
 #include "agent/backup/restore_point.h"
 #include "agent/block/block_error.h"
+#include "agent/operations/job_runner.h"
 #include "agent/operations/volume_create.h"
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -132,7 +133,7 @@ class Restoration {
     ASSIGN_OR_RETURN(const bool is_done, IsDone());
     if (is_done) return absl::OkStatus();
     const absl::Status made = New();
-    if (made.ok() || IsTransient(made)) return made;
+    if (made.ok() || operations::IsOpen(made)) return made;
     const absl::Status removed = RemoveImageIfThere(room_, staged_);
     if (removed.ok()) return made;
     return absl::UnavailableError(

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <string>
 
-#include "absl/status/status.h"
 #include "agent/backup/backup_catalog.h"
 #include "agent/backup/backup_names.h"
 #include "agent/block/block_store.h"
@@ -27,11 +26,6 @@ struct BackupRoom {
 
   uint64_t RateOf(uint64_t requested) const { return requested > 0 ? requested : max_bytes_per_s; }
 };
-
-// Whether a job that ended so is called again: nothing is to be undone then.
-inline bool IsTransient(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
-}
 
 }  // namespace hvagent::backup
 

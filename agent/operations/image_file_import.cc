@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/imports/import_folder.h"
 #include "agent/operations/file_digest.h"
+#include "agent/operations/job_runner.h"
 #include "agent/operations/qcow2_import.h"
 #include "agent/operations/staged_image.h"
 #include "base/error.h"
@@ -98,10 +99,6 @@ absl::StatusOr<v1::Image> Import(const v1::ImportImageFileRequest& request, Imag
   return existing;
 }
 
-bool IsTransient(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
-}
-
 }  // namespace
 
 absl::Status CheckImportFile(const v1::ImportImageFileRequest& request) {
@@ -123,7 +120,7 @@ absl::StatusOr<OperationResult> ImportImageFile(ImageCatalog& catalog, const Imp
   if (done.has_value()) return *std::move(done);
   absl::StatusOr<v1::Image> image = Import(request, catalog, options, operation);
   if (image.ok()) return *std::move(image);
-  if (IsTransient(image.status())) return image.status();
+  if (IsOpen(image.status())) return image.status();
   // The renaming may have had its effect although it failed.
   ASSIGN_OR_RETURN(done, SettleImport(catalog, operation.id(), request.id()));
   if (done.has_value()) return *std::move(done);

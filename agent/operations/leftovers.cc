@@ -8,6 +8,7 @@
 #include "absl/strings/strip.h"
 #include "agent/operations/image_catalog.h"
 #include "agent/operations/volume_create.h"
+#include "agent/reconcile/vm_disks.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "base/uuid.h"
@@ -16,17 +17,9 @@
 namespace hvagent::operations {
 namespace {
 
-// As reconcile/vm_disks.h names and marks them.
+// As domain_xml/vm_spec.h names a VM's disks.
 constexpr char kRootDisk[] = "_disk";
 constexpr char kConfigDrive[] = "_disk.config";
-constexpr char kVmKey[] = "hvagent.vm";
-
-// A VM's disk says "UUID NODE" of itself. Both are empty where it says nothing.
-std::pair<std::string, std::string> MarkOf(const block::ImageInfo& info) {
-  const auto found = info.metadata.find(kVmKey);
-  if (found == info.metadata.end()) return {};
-  return absl::StrSplit(found->second, absl::MaxSplits(' ', 1));
-}
 
 }  // namespace
 
@@ -81,9 +74,9 @@ absl::StatusOr<std::optional<v1::Leftover>> Leftovers::Look(const block::ImageNa
   ASSIGN_OR_RETURN(const block::ImageInfo info, block_.GetImage(name));
   // Disks of VMs have the names that nova gives them, too: only the mark says who made one.
   if (leftover->kind() == v1::Leftover::VM_DISK) {
-    const auto [vm, node] = MarkOf(info);
-    if (vm != leftover->owner()) return std::nullopt;
-    leftover->set_node(node);
+    const auto mark = reconcile::MarkOf(info);
+    if (!mark.has_value() || mark->vm != leftover->owner()) return std::nullopt;
+    leftover->set_node(mark->node);
   }
   leftover->set_size_bytes(info.size.count());
   *leftover->mutable_create_time() =

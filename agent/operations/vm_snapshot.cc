@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/operations/job_runner.h"
+#include "agent/reconcile/vm_disks.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "domain_xml/vm_spec.h"
@@ -17,7 +18,8 @@ constexpr int kThawAttempts = 3;
 
 // What a clone inherits from the root disk and is not true of an image.
 const std::vector<std::string>& InheritedKeys() {
-  static const auto* const keys = new std::vector<std::string>{kDigestKey, "hvagent.vm"};
+  static const auto* const keys =
+      new std::vector<std::string>{kDigestKey, kFormatKey, reconcile::kOwnerKey};
   return *keys;
 }
 

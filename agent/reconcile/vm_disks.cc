@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "agent/reconcile/no_cloud_disk.h"
 #include "base/bytes.h"
 #include "base/error.h"
@@ -28,12 +29,12 @@ constexpr Bytes kConfigDriveObjectSize = MiB(4);
 constexpr absl::Duration kClockTolerance = absl::Seconds(5);
 
 std::optional<bool> OwnerIs(const state::VmRecord& vm, const ImageInfo& disk) {
-  const auto owner = disk.metadata.find(kOwnerKey);
-  if (owner == disk.metadata.end()) return std::nullopt;
-  return owner->second.substr(0, owner->second.find(' ')) == vm.uuid.ToString();
+  const std::optional<DiskMark> mark = MarkOf(disk);
+  if (!mark.has_value()) return std::nullopt;
+  return mark->vm == vm.uuid.ToString();
 }
 
-std::map<std::string, std::string> MarkOf(const state::VmRecord& vm) {
+std::map<std::string, std::string> MarkFor(const state::VmRecord& vm) {
   return {{kOwnerKey, absl::StrCat(vm.uuid.ToString(), " ", vm.spec.node())}};
 }
 
@@ -54,6 +55,14 @@ absl::Status NotOurs(absl::string_view reason, const ImageName& disk) {
 }
 
 }  // namespace
+
+std::optional<DiskMark> MarkOf(const block::ImageInfo& disk) {
+  const auto found = disk.metadata.find(kOwnerKey);
+  if (found == disk.metadata.end()) return std::nullopt;
+  const std::pair<std::string, std::string> parts =
+      absl::StrSplit(found->second, absl::MaxSplits(' ', 1));
+  return DiskMark{parts.first, parts.second};
+}
 
 ImageName VmDisks::RootDisk(const Uuid& vm) const {
   return {vms_pool_, "", domain_xml::RootDiskName(vm)};
@@ -119,7 +128,7 @@ absl::Status VmDisks::PrepareRootDisk(const state::VmRecord& vm) {
     return cloned;
   }
   return block_.AmendImage(
-      disk, {.grow_to = GiB(vm.spec.root_disk().size_gib()), .metadata = MarkOf(vm)});
+      disk, {.grow_to = GiB(vm.spec.root_disk().size_gib()), .metadata = MarkFor(vm)});
 }
 
 absl::Status VmDisks::PrepareConfigDrive(const state::VmRecord& vm) {
@@ -139,7 +148,7 @@ absl::Status VmDisks::PrepareConfigDrive(const state::VmRecord& vm) {
   RETURN_IF_ERROR(writer->Resize(Bytes(content.size())));
   RETURN_IF_ERROR(writer->Write(0, content));
   RETURN_IF_ERROR(writer->Finish());
-  return block_.AmendImage(drive, {.metadata = MarkOf(vm)});
+  return block_.AmendImage(drive, {.metadata = MarkFor(vm)});
 }
 
 absl::Status VmDisks::RemoveRootDisk(const state::VmRecord& vm) {

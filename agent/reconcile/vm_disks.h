@@ -6,6 +6,7 @@
 #ifndef HVAGENT_AGENT_RECONCILE_VM_DISKS_H_
 #define HVAGENT_AGENT_RECONCILE_VM_DISKS_H_
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -23,6 +24,13 @@ namespace hvagent::reconcile {
 // RADOS operations. A disk without it was not made here, or its maker crashed before it could say
 // so.
 inline constexpr char kOwnerKey[] = "hvagent.vm";
+
+struct DiskMark {
+  std::string vm;    // its UUID
+  std::string node;  // empty where an older agent made it
+};
+// nullopt where the disk bears no mark.
+std::optional<DiskMark> MarkOf(const block::ImageInfo& disk);
 
 // Errors of every call: those of the block store.
 class VmDisks {
