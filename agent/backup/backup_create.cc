@@ -146,8 +146,8 @@ class Creation {
       const absl::Status made = room_.block.CreateImage(base, size, source.object_size);
       if (!made.ok() && ErrorReason(made) != "IMAGE_EXISTS") return made;
     }
-    ASSIGN_OR_RETURN(std::string last_writer, room_.catalog.GetWriter(base.name));
-    if (last_writer != backup_.id()) {
+    ASSIGN_OR_RETURN(BackupCatalog::Writer last, room_.catalog.GetWriter(base.name));
+    if (last.id != backup_.id()) {
       // Overtaken after the last step but the record.
       RETURN_IF_ERROR(RemoveSnapshotIfThere(room_, {base, backup_.snapshot()}));
     }
@@ -161,14 +161,14 @@ class Creation {
                                   " meanwhile: try again"));
       }
     }
-    ASSIGN_OR_RETURN(last_writer, room_.catalog.GetWriter(base.name));
-    if (last_writer != backup_.id()) {
+    ASSIGN_OR_RETURN(last, room_.catalog.GetWriter(base.name));
+    if (last.id != backup_.id()) {
       RETURN_IF_ERROR(room_.catalog.ClearWriter(base.name));
       RETURN_IF_ERROR(room_.catalog.RemoveParts(backup_.id(), PartCount(size)));
       if (incremental_) {
         RETURN_IF_ERROR(ResetHead(room_, base, parent_->snapshot(), *writer_, gate_));
       }
-      RETURN_IF_ERROR(room_.catalog.SetWriter(base.name, backup_.id()));
+      RETURN_IF_ERROR(room_.catalog.SetWriter(base.name, {backup_.id(), room_.node_name}));
     }
     ASSIGN_OR_RETURN(const block::ImageInfo info, room_.block.GetImage(base));
     return info.size == size ? absl::OkStatus() : writer_->Resize(size);
@@ -298,8 +298,8 @@ class Creation {
     if (backups.empty()) return absl::OkStatus();
     const v1::Backup& parent = backups.back();
     const block::ImageName base = BaseOf(parent);
-    ASSIGN_OR_RETURN(const std::string last_writer, room_.catalog.GetWriter(base.name));
-    if (last_writer != backup_.id()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const BackupCatalog::Writer last, room_.catalog.GetWriter(base.name));
+    if (last.id != backup_.id()) return absl::OkStatus();
     RETURN_IF_ERROR(RemoveSnapshotIfThere(room_, {base, backup_.snapshot()}));
     absl::StatusOr<std::unique_ptr<block::ImageWriter>> writer = room_.block.OpenWriter(base);
     if (absl::IsNotFound(writer.status())) return absl::OkStatus();
