@@ -54,6 +54,8 @@ TEST(ConfigTest, AnEmptyOneHasTheGuidesDefaults) {
   EXPECT_EQ(config.ceph().max_clone_depth(), 5u);
   EXPECT_EQ(config.guests().max_parallel(), 32u);
   EXPECT_EQ(config.guests().resync_s(), 60u);
+  EXPECT_EQ(config.guests().idle_load(), 0.5);
+  EXPECT_EQ(config.trash_purge_s(), 60u);
   EXPECT_EQ(config.sealing_key_file(), "/var/lib/hypervisor-agent/sealing.key");
   EXPECT_OK(CheckConfig(config));
 }
