@@ -62,6 +62,12 @@ absl::Status SnapshotNotProtected(const SnapshotName& snapshot) {
                                " is not protected, so it cannot be cloned: protect it first"));
 }
 
+absl::Status ImageTooLarge(const ImageName& image, Bytes size, Bytes wanted) {
+  return InTheWay("IMAGE_TOO_LARGE",
+                  absl::StrCat("image ", image.ToString(), " has ", size.count(),
+                               " bytes, more than ", wanted.count(), ": images only grow here"));
+}
+
 absl::Status ImageHasSnapshots(const ImageName& image, const std::vector<std::string>& names) {
   return InTheWay("IMAGE_HAS_SNAPSHOTS",
                   absl::StrCat("image ", image.ToString(), " has snapshots: ", FirstOf(names),

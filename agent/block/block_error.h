@@ -18,6 +18,7 @@ absl::Status SnapshotNotFound(const SnapshotName& snapshot);
 absl::Status ObjectNotFound(const ObjectName& object);
 absl::Status ImageExists(const ImageName& image);
 absl::Status SnapshotNotProtected(const SnapshotName& snapshot);
+absl::Status ImageTooLarge(const ImageName& image, Bytes size, Bytes wanted);
 
 // These name the first of what stands in the way, and count the rest: an image may have thousands
 // of children, and a message travels in an HTTP/2 trailer.

@@ -92,7 +92,8 @@ using FlattenProgress = std::function<bool(Bytes done, Bytes total)>;
 
 // What Amend does to an image, in one open of it.
 struct ImageChange {
-  // Grows the image to this size; smaller than it is: no effect.
+  // Grows the image to this size. One that is larger already is not changed at all:
+  // FAILED_PRECONDITION (IMAGE_TOO_LARGE).
   std::optional<Bytes> grow_to;
   // Sets these keys; others stay.
   std::map<std::string, std::string> metadata;
@@ -154,8 +155,8 @@ class BlockStore {
                                                 size_t length_bytes) = 0;
 
   // Copy-on-write clone, with the parent's object size, size and no data of its own.
-  // Errors: ALREADY_EXISTS (IMAGE_EXISTS), FAILED_PRECONDITION (SNAPSHOT_NOT_PROTECTED; but a
-  // cluster that makes clones of format 2 clones it all the same: ask GetSnapshot first).
+  // Errors: ALREADY_EXISTS (IMAGE_EXISTS), FAILED_PRECONDITION (SNAPSHOT_NOT_PROTECTED, whatever
+  // format of clones the cluster makes).
   virtual absl::Status CloneImage(const SnapshotName& parent, const ImageName& child) = 0;
 
   // Idempotent.

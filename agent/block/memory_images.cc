@@ -221,11 +221,11 @@ absl::Status MemoryImages::CloneImage(const SnapshotName& parent, const ImageNam
 
 absl::Status MemoryImages::AmendImage(const ImageName& name, const ImageChange& change) {
   ASSIGN_OR_RETURN(Image * image, Find(name));
+  const Bytes size = image->content.size;
+  if (change.grow_to.value_or(size) < size) return ImageTooLarge(name, size, *change.grow_to);
   for (const auto& [key, value] : change.metadata) image->metadata[key] = value;
   for (const std::string& key : change.remove_metadata) image->metadata.erase(key);
-  if (change.grow_to.has_value() && *change.grow_to > image->content.size) {
-    image->content.Resize(*change.grow_to);
-  }
+  if (change.grow_to > size) image->content.Resize(*change.grow_to);
   return absl::OkStatus();
 }
 

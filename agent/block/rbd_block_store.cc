@@ -135,12 +135,18 @@ absl::Status RbdBlockStore::CloneImage(const SnapshotName& parent, const ImageNa
     ASSIGN_OR_RETURN(const PoolHandle parent_pool,
                      session.OpenPool(parent.image.pool, parent.image.rados_namespace));
     ASSIGN_OR_RETURN(const PoolHandle pool, session.OpenPool(child.pool, child.rados_namespace));
+    const int format = session.CloneFormat();
+    if (format == 2) {
+      ASSIGN_OR_RETURN(const SnapshotInfo snapshot, FindSnapshot(session, parent));
+      if (!snapshot.is_protected) return SnapshotNotProtected(parent);
+    }
     rbd_image_options_t handle = nullptr;
     rbd_image_options_create(&handle);
-    const ImageOptionsHandle defaults(handle);
+    const ImageOptionsHandle options(handle);
+    rbd_image_options_set_uint64(handle, RBD_IMAGE_OPTION_CLONE_FORMAT, format);
     const int result =
         rbd_clone3(parent_pool.get(), parent.image.name.c_str(), parent.snapshot.c_str(),
-                   pool.get(), child.name.c_str(), defaults.get());
+                   pool.get(), child.name.c_str(), options.get());
     return result == 0 ? absl::OkStatus() : WhyNotCloned(session, parent, child, result);
   });
 }
@@ -148,13 +154,14 @@ absl::Status RbdBlockStore::CloneImage(const SnapshotName& parent, const ImageNa
 absl::Status RbdBlockStore::AmendImage(const ImageName& name, const ImageChange& change) {
   return connection_.Call([&](const RadosSession& session) -> absl::Status {
     ASSIGN_OR_RETURN(RbdImage image, RbdImage::Open(session, name));
+    ASSIGN_OR_RETURN(const Bytes size, image.Size());
+    if (change.grow_to.value_or(size) < size) return ImageTooLarge(name, size, *change.grow_to);
     for (const auto& [key, value] : change.metadata) {
       RETURN_IF_ERROR(image.SetMetadata(key, value));
     }
     for (const std::string& key : change.remove_metadata) {
       RETURN_IF_ERROR(image.RemoveMetadata(key));
     }
-    ASSIGN_OR_RETURN(const Bytes size, image.Size());
     if (change.grow_to > size) RETURN_IF_ERROR(image.Resize(*change.grow_to));
     return std::move(image).Close();
   });

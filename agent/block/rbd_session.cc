@@ -104,6 +104,18 @@ absl::StatusOr<PoolHandle> RadosSession::OpenPool(const std::string& pool,
   return PoolHandle(handle);
 }
 
+int RadosSession::CloneFormat() const {
+  constexpr int8_t kMimic = 13;
+  std::string configured(8, '\0');
+  rados_conf_get(cluster_.get(), "rbd_default_clone_format", configured.data(), configured.size());
+  if (configured[0] == '1') return 1;
+  if (configured[0] == '2') return 2;
+  int8_t oldest_needed = 0;
+  int8_t oldest_allowed = 0;
+  rados_get_min_compatible_client(cluster_.get(), &oldest_needed, &oldest_allowed);
+  return std::max(oldest_needed, oldest_allowed) >= kMimic ? 2 : 1;
+}
+
 std::vector<std::string> RadosSession::Pools() const {
   // Names, each with a NUL after it, and one more NUL at the end.
   std::string names(1024, '\0');

@@ -49,6 +49,12 @@ class RadosSession {
   absl::StatusOr<PoolHandle> OpenPool(const std::string& pool,
                                       const std::string& rados_namespace = "") const;
 
+  // The format of the clones that the cluster makes, 1 or 2, as librbd decides it by default: by
+  // rbd_default_clone_format, and where that is "auto" by whether the oldest client that may
+  // connect knows format 2 (mimic). Asks nobody. A pool's own rbd_default_clone_format is not
+  // looked at.
+  int CloneFormat() const;
+
   // The pools that are in our OSD map now. Asks nobody.
   std::vector<std::string> Pools() const;
 

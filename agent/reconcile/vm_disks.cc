@@ -1,6 +1,5 @@
 #include "agent/reconcile/vm_disks.h"
 
-#include <future>
 #include <map>
 #include <memory>
 #include <optional>
@@ -109,26 +108,29 @@ absl::Status VmDisks::CheckImage(const v1::VmSpec& spec) {
 }
 
 absl::Status VmDisks::PrepareRootDisk(const state::VmRecord& vm) {
-  const block::SnapshotName golden = GoldenSnapshot(vm.spec);
   const ImageName disk = RootDisk(vm.uuid);
-  // The check costs a dozen round trips that the boot need not wait for: it goes on beside the
-  // clone, and a clone that should not have been made goes away again.
-  std::future<absl::Status> check = std::async([&] { return CheckImage(vm.spec); });
-  const absl::Status cloned = block_.CloneImage(golden, disk);
-  if (absl::Status unfit = check.get(); !unfit.ok()) {
-    const absl::Status removed = cloned.ok() ? block_.RemoveImage(disk) : absl::OkStatus();
-    LOG_IF(WARNING, !removed.ok())
-        << "cannot remove the clone " << disk.ToString() << " of an unfit image: " << removed;
-    return unfit;
-  }
+  const absl::Status cloned = block_.CloneImage(GoldenSnapshot(vm.spec), disk);
   if (absl::IsAlreadyExists(cloned)) {
     ASSIGN_OR_RETURN(const ImageInfo info, block_.GetImage(disk));
     if (!IsOurRootDisk(vm, info)) return NotOurs("ROOT_DISK_NOT_OURS", disk);
   } else if (!cloned.ok()) {
-    return cloned;
+    return WhyUnfit(vm.spec, cloned);
   }
-  return block_.AmendImage(
+  const absl::Status amended = block_.AmendImage(
       disk, {.grow_to = GiB(vm.spec.root_disk().size_gib()), .metadata = MarkFor(vm)});
+  if (ErrorReason(amended) != "IMAGE_TOO_LARGE") return amended;
+  if (cloned.ok()) {
+    const absl::Status removed = block_.RemoveImage(disk);
+    LOG_IF(WARNING, !removed.ok())
+        << "cannot remove the clone " << disk.ToString() << " of too large an image: " << removed;
+  }
+  return WhyUnfit(vm.spec, amended);
+}
+
+absl::Status VmDisks::WhyUnfit(const v1::VmSpec& spec, const absl::Status& failed) {
+  if (!absl::IsNotFound(failed) && !absl::IsFailedPrecondition(failed)) return failed;
+  absl::Status unfit = CheckImage(spec);
+  return unfit.ok() ? failed : unfit;
 }
 
 absl::Status VmDisks::PrepareConfigDrive(const state::VmRecord& vm) {

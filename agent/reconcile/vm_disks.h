@@ -65,6 +65,9 @@ class VmDisks {
 
  private:
   block::SnapshotName GoldenSnapshot(const v1::VmSpec& spec) const;
+  // What is wrong with the image, in the spec's terms, once `failed` says that something is. On the
+  // boot path nobody looks before: Ceph itself refuses, and the look costs a dozen round trips.
+  absl::Status WhyUnfit(const v1::VmSpec& spec, const absl::Status& failed);
   // Whether it was made here for the VM, marked or just before a crash.
   bool IsOurRootDisk(const state::VmRecord& vm, const block::ImageInfo& disk) const;
   absl::Status Remove(const state::VmRecord& vm, const block::ImageName& disk, bool is_root);

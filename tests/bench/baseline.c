@@ -5,9 +5,9 @@
 //
 // It reads commands from stdin, one a line; the XML of a domain is the rest of its line. It answers
 // each with one line: "ok" and microseconds, or "error" and why.
-//   storage UUID     check clone grow: a root disk
-//   clone UUID       clone grow: the same without what is the agent's own care (see `check`)
-//   boot UUID XML    check clone grow define create: a guest that runs
+//   storage UUID     clone grow: a root disk, marked as the VM's
+//   clone UUID       clone grow: the same without the mark, which is the agent's own care
+//   boot UUID XML    clone grow define create: a guest that runs
 //   storm COUNT      storage: COUNT lines "UUID XML" follow, each is a thread that makes a root
 //   disk
 //                    and defines the domain; from the start of all to the last root disk
@@ -38,7 +38,7 @@ struct boot {
   char uuid[kUuidSize];
   char* xml;
   pthread_t thread;
-  long check_us, clone_us, grow_us, define_us, create_us;
+  long clone_us, grow_us, define_us, create_us;
   long storage_end_us;
   char error[256];
 };
@@ -61,28 +61,6 @@ static bool libvirt_failed(struct boot* boot, const char* what) {
   return true;
 }
 
-// Whether the image has a protected snapshot that is no larger than the disk will be.
-static int check(rados_ioctx_t images) {
-  rbd_image_t parent;
-  int result = rbd_open_read_only(images, image, &parent, NULL);
-  if (result < 0) return result;
-  rbd_snap_info_t list[8];
-  int capacity = 8;
-  const int count = rbd_snap_list(parent, list, &capacity);
-  result = count < 0 ? count : -ENOENT;
-  for (int i = 0; i < count; ++i) {
-    rbd_snap_namespace_type_t kind;
-    int is_protected = 0;
-    rbd_snap_get_namespace_type(parent, list[i].id, &kind);
-    if (kind != RBD_SNAP_NAMESPACE_TYPE_USER || strcmp(list[i].name, kSnapshot) != 0) continue;
-    rbd_snap_is_protected(parent, list[i].name, &is_protected);
-    result = is_protected && list[i].size <= disk_bytes ? 0 : -EINVAL;
-  }
-  if (count >= 0) rbd_snap_list_end(list);
-  rbd_close(parent);
-  return result;
-}
-
 static int clone_image(rados_ioctx_t images, rados_ioctx_t vms, const char* disk) {
   rbd_image_options_t options;
   rbd_image_options_create(&options);
@@ -103,22 +81,18 @@ static int grow(rados_ioctx_t vms, const char* disk, const char* owner) {
   return result < 0 ? result : closed;
 }
 
-// `checked`: with the check before and the owner's mark after, as the agent does it.
-static bool make_root_disk(struct boot* boot, bool checked) {
+static bool make_root_disk(struct boot* boot, bool marked) {
   char disk[64];
   snprintf(disk, sizeof(disk), "%s_disk", boot->uuid);
   rados_ioctx_t images, vms;
   if (failed(boot, "open pool for", rados_ioctx_create(cluster, "images", &images))) return false;
   if (failed(boot, "open pool for", rados_ioctx_create(cluster, "vms", &vms))) return false;
   const long start = now_us();
-  int result = checked ? check(images) : 0;
-  const long checked_at = now_us();
-  if (result == 0) result = clone_image(images, vms, disk);
+  int result = clone_image(images, vms, disk);
   const long cloned_at = now_us();
-  if (result == 0) result = grow(vms, disk, checked ? boot->uuid : NULL);
+  if (result == 0) result = grow(vms, disk, marked ? boot->uuid : NULL);
   boot->storage_end_us = now_us();
-  boot->check_us = checked_at - start;
-  boot->clone_us = cloned_at - checked_at;
+  boot->clone_us = cloned_at - start;
   boot->grow_us = boot->storage_end_us - cloned_at;
   rados_ioctx_destroy(vms);
   rados_ioctx_destroy(images);
@@ -146,14 +120,12 @@ static void* storm_thread(void* argument) {
   return NULL;
 }
 
-static void answer_times(const struct boot* boot, bool with_check, bool with_domain) {
+static void answer_times(const struct boot* boot, bool with_domain) {
   if (boot->error[0] != '\0') {
     printf("error %s\n", boot->error);
     return;
   }
-  printf("ok");
-  if (with_check) printf(" %ld", boot->check_us);
-  printf(" %ld %ld", boot->clone_us, boot->grow_us);
+  printf("ok %ld %ld", boot->clone_us, boot->grow_us);
   if (with_domain) printf(" %ld %ld", boot->define_us, boot->create_us);
   printf("\n");
 }
@@ -226,13 +198,13 @@ static void obey(char* line) {
     puts("error no UUID");
   } else if (strcmp(line, "storage") == 0) {
     make_root_disk(&boot, true);
-    answer_times(&boot, true, false);
+    answer_times(&boot, false);
   } else if (strcmp(line, "clone") == 0) {
     make_root_disk(&boot, false);
-    answer_times(&boot, false, false);
+    answer_times(&boot, false);
   } else if (strcmp(line, "boot") == 0 && boot.xml != NULL) {
     if (make_root_disk(&boot, true)) define(&boot, 0, true);
-    answer_times(&boot, true, true);
+    answer_times(&boot, true);
   } else if (strcmp(line, "remove") == 0) {
     remove_all(boot.uuid);
   } else {

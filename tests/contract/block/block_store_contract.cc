@@ -382,8 +382,10 @@ TEST_P(BlockStoreContract, AmendGrowsAndSetsMetadataAndIsIdempotent) {
 TEST_P(BlockStoreContract, AmendNeverShrinks) {
   const ImageName image = MakeImage(Golden());
   Write(image, MiB(15).count(), "tail");
-  ASSERT_OK(store().AmendImage(image, {MiB(1), {}}));
+  EXPECT_THAT(store().AmendImage(image, {MiB(1), {{"a", "1"}}}),
+              Fails(kFailedPrecondition, "IMAGE_TOO_LARGE"));
   EXPECT_EQ(store().GetImage(image)->size, MiB(16));
+  EXPECT_THAT(store().GetImage(image)->metadata, IsEmpty());
   EXPECT_EQ(Read(image, MiB(15).count(), 4), "tail");
 }
 

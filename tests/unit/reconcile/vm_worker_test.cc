@@ -160,8 +160,9 @@ TEST_F(VmWorkerTest, ImageWithoutTheSnapshotLeavesNothing) {
 
 TEST_F(VmWorkerTest, UnprotectedSnapshotLeavesNothing) {
   ASSERT_OK(node_.block.SetProtected(golden_, false));
-  EXPECT_THAT(node_.worker.Run(vm_, kPrepare),
-              Fails(absl::StatusCode::kFailedPrecondition, "SNAPSHOT_NOT_PROTECTED"));
+  const absl::Status status = node_.worker.Run(vm_, kPrepare);
+  EXPECT_THAT(status, Fails(absl::StatusCode::kFailedPrecondition, "SNAPSHOT_NOT_PROTECTED"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("root_disk.image"));
   EXPECT_FALSE(DiskExists());
 }
 
