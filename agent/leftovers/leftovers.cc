@@ -201,14 +201,12 @@ absl::StatusOr<std::optional<v1::Leftover>> Leftovers::LookAtWatchers(const bloc
 
 absl::StatusOr<Leftovers::Found> Leftovers::Look(const block::ImageName& name,
                                                  const Guests& guests) {
-  const auto info = parts_.block.GetImage(name);
-  if (absl::IsNotFound(info.status())) return Found{};  // Removed since it was listed.
-  RETURN_IF_ERROR(info.status());
+  ASSIGN_OR_RETURN(const block::ImageInfo info, parts_.block.GetImage(name));
   // An image is removed after its snapshots.
-  ASSIGN_OR_RETURN(Found found, LookAtSnapshots(name, *info));
-  ASSIGN_OR_RETURN(std::optional<v1::Leftover> image, LookAtImage(name, *info));
+  ASSIGN_OR_RETURN(Found found, LookAtSnapshots(name, info));
+  ASSIGN_OR_RETURN(std::optional<v1::Leftover> image, LookAtImage(name, info));
   if (!image.has_value()) {
-    ASSIGN_OR_RETURN(image, LookAtWatchers(name, *info, guests));
+    ASSIGN_OR_RETURN(image, LookAtWatchers(name, info, guests));
   }
   if (image.has_value()) found.push_back(*std::move(image));
   return found;
@@ -233,8 +231,11 @@ absl::StatusOr<v1::ListLeftoversResponse> Leftovers::List(absl::string_view page
   ASSIGN_OR_RETURN(const Guests guests, GuestImages(parts_.hypervisor));
   v1::ListLeftoversResponse page;
   for (const std::string& image : names) {
-    ASSIGN_OR_RETURN(const Found found, Look({pools_[pool], "", image}, guests));
-    page.mutable_leftovers()->Add(found.begin(), found.end());
+    const absl::StatusOr<Found> found = Look({pools_[pool], "", image}, guests);
+    // It, or a snapshot of it, was removed since it was listed.
+    if (absl::IsNotFound(found.status())) continue;
+    RETURN_IF_ERROR(found.status());
+    page.mutable_leftovers()->Add(found->begin(), found->end());
   }
   page.set_next_page_token(names.size() == limit ? absl::StrCat(pool, "/", names.back())
                                                  : absl::StrCat(pool + 1, "/"));
@@ -285,7 +286,6 @@ absl::StatusOr<v1::FindOwnersResponse> Leftovers::FindOwners(const v1::FindOwner
 absl::Status Leftovers::Remove(const v1::RemoveLeftoverRequest& request) {
   if (!request.trash_id().empty()) return RemoveFromTrash(request);
   const block::ImageName name{request.pool(), "", request.name()};
-  RETURN_IF_ERROR(parts_.block.GetImage(name).status());
   ASSIGN_OR_RETURN(const Found found, Look(name, /*guests=*/{}));
   const auto leftover = std::find_if(found.begin(), found.end(), [&](const v1::Leftover& one) {
     return one.snapshot() == request.snapshot() && one.kind() != v1::Leftover::OPEN_IMAGE &&

@@ -51,7 +51,7 @@ class Leftovers {
   using Found = std::vector<v1::Leftover>;
   using Guests = std::map<std::string, uint32_t>;
 
-  // What is left on one image and of it, or else that it is open. One that is gone has nothing.
+  // What is left on one image and of it, or else that it is open.
   absl::StatusOr<Found> Look(const block::ImageName& name, const Guests& guests);
   // The image itself, if it is one that this node does not know.
   absl::StatusOr<std::optional<v1::Leftover>> LookAtImage(const block::ImageName& name,

@@ -290,7 +290,9 @@ TEST_P(BlockStoreContract, SnapshotsAreListedOldestFirst) {
   ASSERT_OK(store().CreateProtectedSnapshot({image, "a"}));
   EXPECT_THAT(store().GetImage(image)->snapshots,
               ElementsAre(IsProtectedSnapshot("b", MiB(16)), IsProtectedSnapshot("a", MiB(16))));
-  for (const SnapshotInfo& snapshot : store().GetImage(image)->snapshots) {
+  const auto info = store().GetImage(image);
+  ASSERT_OK(info);
+  for (const SnapshotInfo& snapshot : info->snapshots) {
     EXPECT_GE(snapshot.create_time, made) << snapshot.name;
   }
 }
