@@ -146,7 +146,7 @@ v1::AgentConfig WithDefaults(v1::AgentConfig config) {
   Default(guests.mutable_serial_log_dir(), "/var/log/libvirt/qemu");
   if (guests.max_parallel() == 0) guests.set_max_parallel(32);
   if (guests.resync_s() == 0) guests.set_resync_s(60);
-  if (guests.idle_load() == 0) guests.set_idle_load(0.5);
+  if (!guests.has_idle_load_percent()) guests.set_idle_load_percent(50);
 
   auto& imports = *config.mutable_imports();
   Default(imports.mutable_spool_dir(), absl::StrCat(config.state_dir(), "/spool"));
@@ -167,9 +167,6 @@ absl::Status CheckConfig(const v1::AgentConfig& config) {
   RETURN_IF_ERROR(CheckAbsolute("guests.serial_log_dir", config.guests().serial_log_dir()));
   if (config.guests().max_parallel() > kMaxParallel) {
     return InvalidField("guests.max_parallel", absl::StrCat("must be at most ", kMaxParallel));
-  }
-  if (!(config.guests().idle_load() > 0)) {
-    return InvalidField("guests.idle_load", "must be more than 0");
   }
   RETURN_IF_ERROR(CheckImports(config.imports()));
   return CheckTls(config);

@@ -90,9 +90,10 @@ reconcile::ReconcilerOptions LoopOptions(const v1::AgentConfig& config) {
 }
 
 // Guests and boots come first.
-bool IsHostIdle(double idle_load) {
+bool IsHostIdle(uint32_t idle_load_percent) {
   double load = 0;
-  return getloadavg(&load, 1) == 1 && load < std::thread::hardware_concurrency() * idle_load;
+  return getloadavg(&load, 1) == 1 &&
+         load * 100 < std::thread::hardware_concurrency() * idle_load_percent;
 }
 
 }  // namespace
@@ -136,7 +137,7 @@ class Server::Impl {
             *backends_.hypervisor, *backends_.block, [this] { return keeper_.Health(); }, clock_),
         housekeeper_(*state_, clock_, absl::Seconds(config.trash_purge_s()),
                      [this] { PurgeTrash(); }),
-        idle_load_(config.guests().idle_load()),
+        idle_load_percent_(config.guests().idle_load_percent()),
         pool_("calls", kCallThreads, kCallQueue),
         node_service_(pool_, backends_.name, worker_.options(), *backends_.hypervisor,
                       *backends_.block, *state_, health_),
@@ -234,7 +235,7 @@ class Server::Impl {
         {v1::Operation::VOLUME_FLATTEN,
          [this](RunningOperation& operation) {
            return operations::FlattenVolume(
-               volumes_, [this] { return IsHostIdle(idle_load_); }, operation);
+               volumes_, [this] { return IsHostIdle(idle_load_percent_); }, operation);
          }},
         {v1::Operation::IMAGE_DELETE,
          [this](RunningOperation& operation) {
@@ -285,7 +286,7 @@ class Server::Impl {
   service::VmView view_;
   service::NodeHealth health_;
   Housekeeper housekeeper_;
-  const double idle_load_;
+  const uint32_t idle_load_percent_;
   WorkerPool pool_;
   service::NodeService node_service_;
   service::SecretService secret_service_;
