@@ -146,11 +146,13 @@ v1::AgentConfig WithDefaults(v1::AgentConfig config) {
   Default(guests.mutable_serial_log_dir(), "/var/log/libvirt/qemu");
   if (guests.max_parallel() == 0) guests.set_max_parallel(32);
   if (guests.resync_s() == 0) guests.set_resync_s(60);
+  if (!guests.has_idle_load_percent()) guests.set_idle_load_percent(50);
 
   auto& imports = *config.mutable_imports();
   Default(imports.mutable_spool_dir(), absl::StrCat(config.state_dir(), "/spool"));
   if (imports.max_upload_gib() == 0) imports.set_max_upload_gib(64);
   if (imports.max_image_gib() == 0) imports.set_max_image_gib(kMaxImageGib);
+  if (config.trash_purge_s() == 0) config.set_trash_purge_s(60);
   return config;
 }
 

@@ -8,7 +8,6 @@
 namespace hvagent {
 namespace {
 
-constexpr absl::Duration kTrimPeriod = absl::Minutes(1);
 constexpr absl::Duration kPrunePeriod = absl::Hours(1);
 constexpr absl::Duration kKept = absl::Hours(24);
 
@@ -23,12 +22,12 @@ void Housekeeper::Start() {
         Prune();
         prune_at = clock_.Monotonic() + kPrunePeriod;
       }
-      each_minute_();
+      each_round_();
       // Many boots at once leave pages behind that are free and scattered: malloc alone would
       // never give them back.
       malloc_trim(0);
       MutexLock lock(mutex_);
-      if (!stopping_) stop_changed_.WaitFor(mutex_, kTrimPeriod);
+      if (!stopping_) stop_changed_.WaitFor(mutex_, period_);
       if (stopping_) return;
     }
   });

@@ -1,5 +1,5 @@
 // Forgets what nobody needs any more: ended operations and answered request ids, after a day; and
-// gives memory that work has left free back to the kernel. Does once a minute what else it is
+// gives memory that work has left free back to the kernel. Does from time to time what else it is
 // given.
 #ifndef HVAGENT_AGENT_HOUSEKEEPER_H_
 #define HVAGENT_AGENT_HOUSEKEEPER_H_
@@ -16,12 +16,13 @@ namespace hvagent {
 
 class Housekeeper {
  public:
-  // Both outlive the housekeeper. `each_minute` is called on its thread, and may block.
-  Housekeeper(state::StateStore& state, const Clock& clock, std::function<void()> each_minute)
-      : state_(state), clock_(clock), each_minute_(std::move(each_minute)) {}
+  // Both outlive the housekeeper. `each_round` is called on its thread, and may block.
+  Housekeeper(state::StateStore& state, const Clock& clock, absl::Duration period,
+              std::function<void()> each_round)
+      : state_(state), clock_(clock), period_(period), each_round_(std::move(each_round)) {}
   ~Housekeeper() { Stop(); }
 
-  // Prunes now and then every hour, and does the rest every minute, on a thread of its own.
+  // Prunes now and then every hour, and does the rest every `period`, on a thread of its own.
   void Start();
   void Stop();
 
@@ -31,7 +32,8 @@ class Housekeeper {
  private:
   state::StateStore& state_;
   const Clock& clock_;
-  const std::function<void()> each_minute_;
+  const absl::Duration period_;
+  const std::function<void()> each_round_;
   Mutex mutex_;
   CondVar stop_changed_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

@@ -16,6 +16,7 @@
 #include "agent/keeper/secret_keeper.h"
 #include "agent/keeper/secret_report.h"
 #include "agent/keeper/secret_rollout.h"
+#include "agent/leftovers/leftovers.h"
 #include "agent/listeners.h"
 #include "agent/metrics.h"
 #include "agent/operations/image_catalog.h"
@@ -24,7 +25,6 @@
 #include "agent/operations/image_import.h"
 #include "agent/operations/import_options.h"
 #include "agent/operations/job_runner.h"
-#include "agent/operations/leftovers.h"
 #include "agent/operations/operation_table.h"
 #include "agent/operations/trash_purge.h"
 #include "agent/operations/vm_snapshot.h"
@@ -89,10 +89,11 @@ reconcile::ReconcilerOptions LoopOptions(const v1::AgentConfig& config) {
           .resync_period = absl::Seconds(config.guests().resync_s())};
 }
 
-// Guests and boots come first: they keep the processors less than half busy.
-bool IsHostIdle() {
+// Guests and boots come first.
+bool IsHostIdle(uint32_t idle_load_percent) {
   double load = 0;
-  return getloadavg(&load, 1) == 1 && load < std::thread::hardware_concurrency() / 2.0;
+  return getloadavg(&load, 1) == 1 &&
+         load * 100 < std::thread::hardware_concurrency() * idle_load_percent;
 }
 
 }  // namespace
@@ -106,7 +107,7 @@ class Server::Impl {
         state_(std::move(state)),
         requests_(*state_, clock_),
         operations_(*state_, clock_),
-        catalog_(*backends_.block, config.ceph().pools().images()),
+        catalog_(*backends_.block, config.ceph().pools().images(), config.node_name()),
         volumes_(*backends_.block, config.ceph().pools().volumes()),
         imports_(ImportOptionsOf(config.imports())),
         snapshots_(catalog_, *backends_.hypervisor, config.ceph().pools().vms()),
@@ -116,6 +117,7 @@ class Server::Impl {
                      .pools = {.volumes = config.ceph().pools().volumes(),
                                .vms = config.ceph().pools().vms(),
                                .backups = config.ceph().pools().backups()},
+                     .node_name = config.node_name(),
                      .max_bytes_per_s = config.backups().max_bytes_per_s(),
                      .max_disk_size = imports_.max_image_size,
                      .clock = clock_,
@@ -134,7 +136,9 @@ class Server::Impl {
         view_(*backends_.hypervisor, board_, worker_.options()),
         health_(
             *backends_.hypervisor, *backends_.block, [this] { return keeper_.Health(); }, clock_),
-        housekeeper_(*state_, clock_, [this] { PurgeTrash(); }),
+        housekeeper_(*state_, clock_, absl::Seconds(config.trash_purge_s()),
+                     [this] { PurgeTrash(); }),
+        idle_load_percent_(config.guests().idle_load_percent()),
         pool_("calls", kCallThreads, kCallQueue),
         node_service_(pool_, backends_.name, worker_.options(), *backends_.hypervisor,
                       *backends_.block, *state_, health_),
@@ -144,10 +148,12 @@ class Server::Impl {
                                 .rollout = rollout_,
                                 .look_at_vms = [this] { reconciler_.EnqueueAll(); }}),
         image_service_(pool_, catalog_, operations_, jobs_, requests_, imports_),
-        leftovers_(*backends_.block, *state_,
-                   {.images = config.ceph().pools().images(),
-                    .vms = config.ceph().pools().vms(),
-                    .volumes = config.ceph().pools().volumes()}),
+        leftovers_({.block = *backends_.block,
+                    .backups = backups_,
+                    .state = *state_,
+                    .hypervisor = *backends_.hypervisor,
+                    .images_pool = config.ceph().pools().images(),
+                    .pools = backup_room_.pools}),
         storage_service_(pool_, leftovers_, config.node_name()),
         volume_users_(*state_, *backends_.hypervisor),
         volume_service_(pool_, catalog_, volumes_, jobs_, volume_users_, requests_,
@@ -229,7 +235,8 @@ class Server::Impl {
          }},
         {v1::Operation::VOLUME_FLATTEN,
          [this](RunningOperation& operation) {
-           return operations::FlattenVolume(volumes_, IsHostIdle, operation);
+           return operations::FlattenVolume(
+               volumes_, [this] { return IsHostIdle(idle_load_percent_); }, operation);
          }},
         {v1::Operation::IMAGE_DELETE,
          [this](RunningOperation& operation) {
@@ -280,11 +287,12 @@ class Server::Impl {
   service::VmView view_;
   service::NodeHealth health_;
   Housekeeper housekeeper_;
+  const uint32_t idle_load_percent_;
   WorkerPool pool_;
   service::NodeService node_service_;
   service::SecretService secret_service_;
   service::ImageService image_service_;
-  operations::Leftovers leftovers_;
+  leftovers::Leftovers leftovers_;
   service::StorageService storage_service_;
   reconcile::VolumeUsers volume_users_;
   service::VolumeService volume_service_;

@@ -1,7 +1,10 @@
 #include "agent/backup/backup_catalog.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "google/protobuf/util/time_util.h"
@@ -129,14 +132,16 @@ absl::Status BackupCatalog::RemoveParts(absl::string_view id, uint64_t count) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> BackupCatalog::GetWriter(absl::string_view base) {
-  const absl::StatusOr<std::string> id = objects_.Read(WriterOf(base));
-  if (IsMissing(id.status())) return "";
-  return id;
+absl::StatusOr<BackupCatalog::Writer> BackupCatalog::GetWriter(absl::string_view base) {
+  const absl::StatusOr<std::string> text = objects_.Read(WriterOf(base));
+  if (IsMissing(text.status())) return Writer{};
+  RETURN_IF_ERROR(text.status());
+  const std::pair<std::string, std::string> parts = absl::StrSplit(*text, absl::MaxSplits(' ', 1));
+  return Writer{parts.first, parts.second};
 }
 
-absl::Status BackupCatalog::SetWriter(absl::string_view base, absl::string_view id) {
-  return objects_.Write(WriterOf(base), id);
+absl::Status BackupCatalog::SetWriter(absl::string_view base, const Writer& writer) {
+  return objects_.Write(WriterOf(base), absl::StrCat(writer.id, " ", writer.node));
 }
 
 absl::Status BackupCatalog::ClearWriter(absl::string_view base) {

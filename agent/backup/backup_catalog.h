@@ -49,9 +49,13 @@ class BackupCatalog {
   absl::Status WritePart(absl::string_view id, uint64_t number, const v1::BackupPart& part);
   absl::Status RemoveParts(absl::string_view id, uint64_t count);
 
-  // Which backup was the last to begin to write to a base; empty: none.
-  absl::StatusOr<std::string> GetWriter(absl::string_view base);
-  absl::Status SetWriter(absl::string_view base, absl::string_view id);
+  // Which backup was the last to begin to write to a base, and the node that makes it.
+  struct Writer {
+    std::string id;    // empty: none
+    std::string node;  // empty where an older agent made it
+  };
+  absl::StatusOr<Writer> GetWriter(absl::string_view base);
+  absl::Status SetWriter(absl::string_view base, const Writer& writer);
   absl::Status ClearWriter(absl::string_view base);
 
  private:

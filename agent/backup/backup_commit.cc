@@ -39,8 +39,8 @@ absl::StatusOr<Bytes> LargestSize(const BackupRoom& room,
 absl::Status UndoIncrement(const BackupRoom& room, const v1::Backup& parent, const std::string& id,
                            const std::string& snapshot) {
   const block::ImageName base = BaseOf(parent);
-  ASSIGN_OR_RETURN(const std::string last_writer, room.catalog.GetWriter(base.name));
-  if (last_writer != id) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const BackupCatalog::Writer last, room.catalog.GetWriter(base.name));
+  if (last.id != id) return absl::OkStatus();
   RETURN_IF_ERROR(RemoveSnapshotIfThere(room, {base, snapshot}));
   absl::StatusOr<std::unique_ptr<block::ImageWriter>> writer = room.block.OpenWriter(base);
   if (absl::IsNotFound(writer.status())) return absl::OkStatus();

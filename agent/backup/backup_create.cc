@@ -129,8 +129,8 @@ class Creation {
       const absl::Status made = room_.block.CreateImage(base, size, source.object_size);
       if (!made.ok() && ErrorReason(made) != "IMAGE_EXISTS") return made;
     }
-    ASSIGN_OR_RETURN(std::string last_writer, room_.catalog.GetWriter(base.name));
-    if (last_writer != backup_.id()) {
+    ASSIGN_OR_RETURN(BackupCatalog::Writer last, room_.catalog.GetWriter(base.name));
+    if (last.id != backup_.id()) {
       // Overtaken after the last step but the record.
       RETURN_IF_ERROR(RemoveSnapshotIfThere(room_, {base, backup_.snapshot()}));
     }
@@ -144,17 +144,18 @@ class Creation {
                                   " meanwhile: try again"));
       }
     }
-    ASSIGN_OR_RETURN(last_writer, room_.catalog.GetWriter(base.name));
-    if (last_writer != backup_.id()) {
+    ASSIGN_OR_RETURN(last, room_.catalog.GetWriter(base.name));
+    if (last.id != backup_.id()) {
       RETURN_IF_ERROR(room_.catalog.ClearWriter(base.name));
       RETURN_IF_ERROR(room_.catalog.RemoveParts(backup_.id(), PartCount(size)));
-      if (incremental_) {
+      // After the parent's own maker nobody wrote: its snapshot was the last thing that it made.
+      if (incremental_ && last.id != parent_->id()) {
         RETURN_IF_ERROR(ResetHead(room_, base, parent_->snapshot(), *writer_, gate_));
       }
-      RETURN_IF_ERROR(room_.catalog.SetWriter(base.name, backup_.id()));
+      RETURN_IF_ERROR(room_.catalog.SetWriter(base.name, {backup_.id(), room_.node_name}));
     }
-    ASSIGN_OR_RETURN(const block::ImageInfo info, room_.block.GetImage(base));
-    return info.size == size ? absl::OkStatus() : writer_->Resize(size);
+    const bool has_size = !incremental_ || parent_->size_bytes() == backup_.size_bytes();
+    return has_size ? absl::OkStatus() : writer_->Resize(size);
   }
 
   absl::Status Copy() {

@@ -110,7 +110,7 @@ class Import {
     RETURN_IF_ERROR(FindParent(room_, backup_.source_image(), header).status());
     RETURN_IF_ERROR(room_.catalog.ClearWriter(base.name));
     RETURN_IF_ERROR(ResetHead(room_, base, parent.snapshot(), *writer_, gate_));
-    RETURN_IF_ERROR(room_.catalog.SetWriter(base.name, backup_.id()));
+    RETURN_IF_ERROR(room_.catalog.SetWriter(base.name, {backup_.id(), room_.node_name}));
     if (parent.size_bytes() == backup_.size_bytes()) return absl::OkStatus();
     return writer_->Resize(Bytes(backup_.size_bytes()));
   }

@@ -15,6 +15,7 @@
 #include "agent/backup/restore_point.h"
 #include "agent/block/block_error.h"
 #include "agent/operations/job_runner.h"
+#include "agent/operations/operation_tag.h"
 #include "agent/operations/volume_create.h"
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -125,7 +126,9 @@ class Restoration {
         operation_(operation),
         request_(std::move(request)),
         target_(std::move(target)),
-        staged_{target_.pool, "", absl::StrCat(operations::kStagedRestorePrefix, operation.id())},
+        staged_{target_.pool, "",
+                absl::StrCat(operations::kStagedRestorePrefix,
+                             operations::OperationTag{operation.id(), room.node_name}.ToString())},
         gate_(&operation, room.clock, room.RateOf(request_.max_bytes_per_s())) {}
 
   absl::Status Run() {

@@ -1,6 +1,6 @@
 // Writes restore points to disks.
 //
-// A new volume is written under a staged name, `hvagent-restore-<operation id>`, and renamed when
+// A new volume is written under a staged name, `hvagent-restore-<operation id>-<node>`, and renamed when
 // it is whole. A disk that exists is read too, and only what differs is written.
 #ifndef HVAGENT_AGENT_BACKUP_BACKUP_RESTORE_H_
 #define HVAGENT_AGENT_BACKUP_BACKUP_RESTORE_H_

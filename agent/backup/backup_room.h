@@ -18,6 +18,7 @@ struct BackupRoom {
   block::BlockStore& block;
   BackupCatalog& catalog;
   Pools pools;
+  std::string node_name;
   // How fast a job reads where its request does not say; 0: as fast as it can.
   uint64_t max_bytes_per_s = 0;
   // What is imported is refused where it is larger.

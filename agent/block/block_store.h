@@ -53,6 +53,7 @@ struct SnapshotInfo {
   std::string name;
   Bytes size;
   bool is_protected = false;
+  absl::Time create_time;  // by the cluster's clock
   friend bool operator==(const SnapshotInfo&, const SnapshotInfo&) = default;
 };
 
@@ -63,6 +64,7 @@ struct ImageInfo {
   std::optional<SnapshotName> parent;           // a snapshot in the trash has lost its name
   bool parent_in_trash = false;                 // the parent's image is there
   std::vector<SnapshotInfo> snapshots;          // oldest first
+  bool has_trashed_snapshots = false;           // kept only for clones of format 2
   std::map<std::string, std::string> metadata;  // our keys and others'
 };
 
@@ -165,6 +167,9 @@ class BlockStore {
 
   // The addresses of the clients that have the image open to write. A dead one's stays for 30 s.
   virtual absl::StatusOr<std::vector<std::string>> ListWatchers(const ImageName& image) = 0;
+
+  // Whether an address that ListWatchers names is this store's own. Does not block.
+  virtual bool IsOwnWatcher(absl::string_view address) const = 0;
 
   // Errors: FAILED_PRECONDITION with reason IMAGE_HAS_SNAPSHOTS (naming them) or IMAGE_IN_USE
   // (naming the watchers' addresses; a dead client's watch lasts 30 s).

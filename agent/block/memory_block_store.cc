@@ -2,10 +2,17 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 
 namespace hvagent::block {
+namespace {
+
+// Each writer is a client of its own here.
+constexpr char kOwnAddress[] = "127.0.0.1:0/";
+
+}  // namespace
 
 template <typename Body>
 std::invoke_result_t<Body, MemoryImages&> MemoryBlockStore::Call(Body body) {
@@ -81,7 +88,9 @@ class MemoryBlockStore::Writer : public ImageWriter {
   }
 
   absl::Status CreateSnapshot(const std::string& snapshot) override {
-    return Do([&](MemoryImages& images) { return images.CreateSnapshot({image_, snapshot}); });
+    return Do([&](MemoryImages& images) {
+      return images.CreateSnapshot({image_, snapshot}, store_.clock_.Now());
+    });
   }
 
   absl::Status Resize(Bytes size) override {
@@ -197,7 +206,7 @@ absl::Status MemoryBlockStore::CreateImage(const ImageName& image, Bytes size, B
 absl::StatusOr<std::unique_ptr<ImageWriter>> MemoryBlockStore::OpenWriter(const ImageName& image) {
   RETURN_IF_ERROR(Call([&](MemoryImages& images) { return images.GetImage(image).status(); }));
   MutexLock lock(mutex_);
-  std::string address = absl::StrCat("127.0.0.1:0/", next_writer_++);
+  std::string address = absl::StrCat(kOwnAddress, next_writer_++);
   images_.AddWatcher(image, address);
   return std::make_unique<Writer>(*this, image, std::move(address));
 }
@@ -234,16 +243,21 @@ absl::StatusOr<std::vector<std::string>> MemoryBlockStore::ListWatchers(const Im
   return Call([&](MemoryImages& images) { return images.ListWatchers(image); });
 }
 
+bool MemoryBlockStore::IsOwnWatcher(absl::string_view address) const {
+  return absl::StartsWith(address, kOwnAddress);
+}
+
 absl::Status MemoryBlockStore::RemoveImage(const ImageName& image) {
   return Call([&](MemoryImages& images) { return images.RemoveImage(image); });
 }
 
 absl::Status MemoryBlockStore::CreateSnapshot(const SnapshotName& snapshot) {
-  return Call([&](MemoryImages& images) { return images.CreateSnapshot(snapshot); });
+  return Call([&](MemoryImages& images) { return images.CreateSnapshot(snapshot, clock_.Now()); });
 }
 
 absl::Status MemoryBlockStore::CreateProtectedSnapshot(const SnapshotName& snapshot) {
-  return Call([&](MemoryImages& images) { return images.CreateProtectedSnapshot(snapshot); });
+  return Call(
+      [&](MemoryImages& images) { return images.CreateProtectedSnapshot(snapshot, clock_.Now()); });
 }
 
 absl::StatusOr<std::vector<Child>> MemoryBlockStore::ListChildren(const SnapshotName& snapshot) {

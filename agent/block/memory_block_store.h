@@ -72,6 +72,7 @@ class MemoryBlockStore : public BlockStore {
   absl::Status AmendImage(const ImageName& image, const ImageChange& change) override;
   absl::Status RenameImage(const ImageName& from, const std::string& to) override;
   absl::StatusOr<std::vector<std::string>> ListWatchers(const ImageName& image) override;
+  bool IsOwnWatcher(absl::string_view address) const override;
   absl::Status RemoveImage(const ImageName& image) override;
   absl::Status CreateSnapshot(const SnapshotName& snapshot) override;
   absl::Status CreateProtectedSnapshot(const SnapshotName& snapshot) override;

@@ -142,6 +142,7 @@ ImageInfo MemoryImages::Describe(const Image& image) const {
   info.metadata = image.metadata;
   for (const Snapshot& snapshot : image.snapshots) {
     if (!snapshot.in_trash) info.snapshots.push_back(snapshot.info);
+    info.has_trashed_snapshots |= snapshot.in_trash;
   }
   if (!image.parent.has_value()) return info;
   for (const auto& [name, other] : images_) {
@@ -259,16 +260,16 @@ absl::Status MemoryImages::RemoveImage(const ImageName& name) {
   return absl::OkStatus();
 }
 
-absl::Status MemoryImages::CreateSnapshot(const SnapshotName& name) {
+absl::Status MemoryImages::CreateSnapshot(const SnapshotName& name, absl::Time now) {
   ASSIGN_OR_RETURN(Image * image, Find(name.image));
   if (image->FindSnapshot(name.snapshot) != nullptr) return absl::OkStatus();
-  image->snapshots.push_back(
-      {{name.snapshot, image->content.size, false}, std::make_shared<Content>(image->content)});
+  image->snapshots.push_back({{name.snapshot, image->content.size, false, now},
+                              std::make_shared<Content>(image->content)});
   return absl::OkStatus();
 }
 
-absl::Status MemoryImages::CreateProtectedSnapshot(const SnapshotName& name) {
-  RETURN_IF_ERROR(CreateSnapshot(name));
+absl::Status MemoryImages::CreateProtectedSnapshot(const SnapshotName& name, absl::Time now) {
+  RETURN_IF_ERROR(CreateSnapshot(name, now));
   return SetProtected(name, true);
 }
 

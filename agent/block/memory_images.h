@@ -39,8 +39,8 @@ class MemoryImages {
   absl::Status RenameImage(const ImageName& from, const std::string& to);
   absl::StatusOr<std::vector<std::string>> ListWatchers(const ImageName& name) const;
   absl::Status RemoveImage(const ImageName& name);
-  absl::Status CreateSnapshot(const SnapshotName& name);
-  absl::Status CreateProtectedSnapshot(const SnapshotName& name);
+  absl::Status CreateSnapshot(const SnapshotName& name, absl::Time now);
+  absl::Status CreateProtectedSnapshot(const SnapshotName& name, absl::Time now);
   absl::StatusOr<std::vector<Child>> ListChildren(const SnapshotName& name) const;
   absl::Status RemoveSnapshot(const SnapshotName& name);
   absl::Status MoveSnapshotToTrash(const SnapshotName& name);

@@ -1,6 +1,5 @@
 #include "agent/block/rbd_block_store.h"
 
-#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <utility>
@@ -8,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/block/block_error.h"
 #include "agent/block/mon_map.h"
+#include "agent/block/rbd_directory.h"
 #include "agent/block/rbd_error.h"
 #include "agent/block/rbd_image.h"
 #include "agent/block/rbd_image_reader.h"
@@ -31,6 +31,7 @@ absl::StatusOr<ImageInfo> Describe(const RbdImage& image) {
     info.parent_in_trash = parent->in_trash;
   }
   ASSIGN_OR_RETURN(info.snapshots, image.Snapshots());
+  ASSIGN_OR_RETURN(info.has_trashed_snapshots, image.HasTrashedSnapshots());
   ASSIGN_OR_RETURN(info.metadata, image.Metadata());
   return info;
 }
@@ -84,24 +85,7 @@ absl::StatusOr<std::vector<std::string>> RbdBlockStore::ListImages(const std::st
                                                                    const std::string& after,
                                                                    size_t limit) {
   return connection_.Call(
-      [&](const RadosSession& session) -> absl::StatusOr<std::vector<std::string>> {
-        ASSIGN_OR_RETURN(const PoolHandle handle, session.OpenPool(pool));
-        std::vector<rbd_image_spec_t> list(256);
-        size_t count = list.size();
-        int result = 0;
-        while ((result = rbd_list2(handle.get(), list.data(), &count)) == -ERANGE)
-          list.resize(count);
-        RETURN_IF_ERROR(
-            CephStatus(result, absl::StrCat("list the images of pool ", pool), session.entity()));
-        std::vector<std::string> names;
-        for (size_t i = 0; i < count; ++i) {
-          if (list[i].name > after) names.emplace_back(list[i].name);
-        }
-        rbd_image_spec_list_cleanup(list.data(), count);
-        std::sort(names.begin(), names.end());
-        if (names.size() > limit) names.resize(limit);
-        return names;
-      });
+      [&](const RadosSession& session) { return ListImageNames(session, pool, after, limit); });
 }
 
 absl::Status RbdBlockStore::CreateImage(const ImageName& name, Bytes size, Bytes object_size) {
@@ -200,6 +184,11 @@ absl::StatusOr<std::vector<std::string>> RbdBlockStore::ListWatchers(const Image
         ASSIGN_OR_RETURN(const RbdImage image, RbdImage::OpenReadOnly(session, name));
         return image.Watchers();
       });
+}
+
+bool RbdBlockStore::IsOwnWatcher(absl::string_view address) const {
+  const auto session = connection_.Get();
+  return session.ok() && (*session)->address() == address;
 }
 
 absl::Status RbdBlockStore::RemoveImage(const ImageName& name) {

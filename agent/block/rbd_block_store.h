@@ -53,6 +53,7 @@ class RbdBlockStore : public BlockStore {
   absl::Status AmendImage(const ImageName& name, const ImageChange& change) override;
   absl::Status RenameImage(const ImageName& from, const std::string& to) override;
   absl::StatusOr<std::vector<std::string>> ListWatchers(const ImageName& name) override;
+  bool IsOwnWatcher(absl::string_view address) const override;
   absl::Status RemoveImage(const ImageName& name) override;
   absl::Status CreateSnapshot(const SnapshotName& name) override;
   absl::Status CreateProtectedSnapshot(const SnapshotName& name) override;

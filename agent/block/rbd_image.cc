@@ -122,7 +122,11 @@ absl::StatusOr<std::vector<SnapshotInfo>> RbdImage::Snapshots() const {
     RETURN_IF_ERROR(
         ToStatus(rbd_snap_is_protected(image_.get(), listed.name.c_str(), &is_protected),
                  "list the snapshots of"));
-    snapshots.push_back({listed.name, listed.size, is_protected != 0});
+    struct timespec time;
+    RETURN_IF_ERROR(
+        ToStatus(rbd_snap_get_timestamp(image_.get(), listed.id, &time), "list the snapshots of"));
+    snapshots.push_back(
+        {listed.name, listed.size, is_protected != 0, absl::TimeFromTimespec(time)});
   }
   return snapshots;
 }
@@ -132,6 +136,17 @@ absl::StatusOr<std::vector<std::string>> RbdImage::SnapshotNames() const {
   std::vector<std::string> names;
   for (const ListedSnapshot& listed : list) names.push_back(listed.name);
   return names;
+}
+
+absl::StatusOr<bool> RbdImage::HasTrashedSnapshots() const {
+  ASSIGN_OR_RETURN(const std::vector<ListedSnapshot> list, ListSnapshots());
+  for (const ListedSnapshot& listed : list) {
+    rbd_snap_namespace_type_t kind;
+    RETURN_IF_ERROR(ToStatus(rbd_snap_get_namespace_type(image_.get(), listed.id, &kind),
+                             "list the snapshots of"));
+    if (kind == RBD_SNAP_NAMESPACE_TYPE_TRASH) return true;
+  }
+  return false;
 }
 
 absl::StatusOr<std::map<std::string, std::string>> RbdImage::Metadata() const {

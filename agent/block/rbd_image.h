@@ -50,6 +50,9 @@ class RbdImage {
   // All, with those that only librbd needs: trash of format 2 clones, mirroring, groups.
   absl::StatusOr<std::vector<std::string>> SnapshotNames() const;
 
+  // Whether there are snapshots in the trash, which are kept only for clones of format 2.
+  absl::StatusOr<bool> HasTrashedSnapshots() const;
+
   absl::StatusOr<std::map<std::string, std::string>> Metadata() const;
   absl::Status SetMetadata(const std::string& key, const std::string& value);
   // One that is not there is no error.

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "agent/block/block_store.h"
+#include "agent/operations/operation_tag.h"
 #include "hvagent/v1/image.pb.h"
 
 namespace hvagent::operations {
@@ -26,20 +27,23 @@ inline constexpr char kFormatKey[] = "hvagent.format";
 inline constexpr char kFormatQcow2[] = "qcow2";
 // The metadata key of the operation that made it.
 inline constexpr char kOperationKey[] = "hvagent.operation";
-// Before a staged image's operation id; such images are not listed.
+// Before a staged image's OperationTag; such images are not listed.
 inline constexpr char kStagedPrefix[] = "hvagent-import-";
 
 class ImageCatalog {
  public:
-  // `block` outlives the catalog.
-  ImageCatalog(block::BlockStore& block, std::string pool)
-      : block_(block), pool_(std::move(pool)) {}
+  // `block` outlives the catalog. `node` is this one, whose operations stage images.
+  ImageCatalog(block::BlockStore& block, std::string pool, std::string node)
+      : block_(block), pool_(std::move(pool)), node_(std::move(node)) {}
 
   block::BlockStore& block() { return block_; }
   block::ImageName NameOf(absl::string_view id) const { return {pool_, "", std::string(id)}; }
+  OperationTag TagOf(absl::string_view operation_id) const {
+    return {std::string(operation_id), node_};
+  }
   // What an import writes to until it is whole.
   block::ImageName StagedNameOf(absl::string_view operation_id) const {
-    return NameOf(absl::StrCat(kStagedPrefix, operation_id));
+    return NameOf(absl::StrCat(kStagedPrefix, TagOf(operation_id).ToString()));
   }
 
   // Errors: INVALID_ARGUMENT (id), NOT_FOUND (IMAGE_NOT_FOUND).
@@ -67,6 +71,7 @@ class ImageCatalog {
  private:
   block::BlockStore& block_;
   const std::string pool_;
+  const std::string node_;
 };
 
 // Whether `id` can be an image's name here: an RBD name that is not a staged image's.

@@ -52,12 +52,12 @@ absl::StatusOr<OperationResult> VmSnapshot::Run(RunningOperation& operation) {
                  "the journalled request is no snapshot of a VM");
   }
   ASSIGN_OR_RETURN(const Uuid vm, Uuid::Parse(request.id()));
-  const Job job = {
-      operation,
-      request,
-      vm,
-      {{vms_pool_, "", domain_xml::RootDiskName(vm)}, absl::StrCat("hvagent-", operation.id())},
-      images_.StagedNameOf(operation.id())};
+  const Job job = {operation,
+                   request,
+                   vm,
+                   {{vms_pool_, "", domain_xml::RootDiskName(vm)},
+                    absl::StrCat(kVmSnapshotPrefix, images_.TagOf(operation.id()).ToString())},
+                   images_.StagedNameOf(operation.id())};
   absl::StatusOr<v1::Image> image = Make(job);
   if (IsOpen(image.status())) return image.status();
   absl::Status cleaned = image.ok() ? absl::OkStatus() : images_.RemoveStaged(operation.id());

@@ -22,6 +22,9 @@
 
 namespace hvagent::operations {
 
+// Before the OperationTag in the name of the snapshot of the root disk that an image is made from.
+inline constexpr char kVmSnapshotPrefix[] = "hvagent-";
+
 // Thread-safe; blocks on Ceph and libvirt.
 class VmSnapshot {
  public:

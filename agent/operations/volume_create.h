@@ -12,7 +12,7 @@ namespace hvagent::operations {
 
 // Before the name of a volume that is not whole yet.
 inline constexpr char kStagedVolumePrefix[] = "hvagent-create-";
-// That of one that is restored; the operation's id follows.
+// That of one that is restored; an OperationTag follows.
 inline constexpr char kStagedRestorePrefix[] = "hvagent-restore-";
 
 // As VolumeService.Create. Blocks on Ceph.

@@ -1,7 +1,5 @@
 #include "agent/service/storage_service.h"
 
-#include <vector>
-
 #include "agent/service/paging.h"
 #include "agent/service/unary.h"
 #include "base/status_macros.h"
@@ -21,11 +19,8 @@ grpc::ServerUnaryReactor* StorageService::FindOwners(grpc::CallbackServerContext
                                                      v1::FindOwnersResponse* response) {
   return AnswerOnPool<v1::FindOwnersResponse>(
       context, pool_, response, [this, request]() -> absl::StatusOr<v1::FindOwnersResponse> {
-        ASSIGN_OR_RETURN(const std::vector<std::string> known,
-                         leftovers_.KnownOf({request->owners().begin(), request->owners().end()}));
-        v1::FindOwnersResponse answer;
+        ASSIGN_OR_RETURN(v1::FindOwnersResponse answer, leftovers_.FindOwners(*request));
         answer.set_node(node_name_);
-        for (const std::string& owner : known) answer.add_known(owner);
         return answer;
       });
 }
@@ -35,7 +30,7 @@ grpc::ServerUnaryReactor* StorageService::RemoveLeftover(grpc::CallbackServerCon
                                                          v1::RemoveLeftoverResponse* response) {
   return AnswerOnPool<v1::RemoveLeftoverResponse>(
       context, pool_, response, [this, request]() -> absl::StatusOr<v1::RemoveLeftoverResponse> {
-        RETURN_IF_ERROR(leftovers_.Remove({request->pool(), "", request->name()}));
+        RETURN_IF_ERROR(leftovers_.Remove(*request));
         return v1::RemoveLeftoverResponse();
       });
 }

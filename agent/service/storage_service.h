@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "agent/operations/leftovers.h"
+#include "agent/leftovers/leftovers.h"
 #include "base/worker_pool.h"
 #include "hvagent/v1/storage_service.grpc.pb.h"
 
@@ -14,7 +14,7 @@ namespace hvagent::service {
 // Thread-safe. Everything passed by reference outlives the service.
 class StorageService final : public v1::StorageService::CallbackService {
  public:
-  StorageService(WorkerPool& pool, operations::Leftovers& leftovers, std::string node_name)
+  StorageService(WorkerPool& pool, leftovers::Leftovers& leftovers, std::string node_name)
       : pool_(pool), leftovers_(leftovers), node_name_(std::move(node_name)) {}
 
   grpc::ServerUnaryReactor* ListLeftovers(grpc::CallbackServerContext* context,
@@ -29,7 +29,7 @@ class StorageService final : public v1::StorageService::CallbackService {
 
  private:
   WorkerPool& pool_;
-  operations::Leftovers& leftovers_;
+  leftovers::Leftovers& leftovers_;
   const std::string node_name_;
 };
 

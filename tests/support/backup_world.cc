@@ -25,6 +25,7 @@ BackupWorld::BackupWorld(block::BlockStore& block_store, block::ObjectStore& obj
       room{.block = block_store,
            .catalog = catalog,
            .pools = {"volumes", "vms", "backups"},
+           .node_name = "compute-1",
            .clock = SystemClock(),
            .sources = sources},
       state_(*state::StateStore::Open(":memory:")),

@@ -99,6 +99,18 @@ vms:
 YAML
 }
 
+# configure NODE SED_SCRIPT: its agent anew, with its configuration changed so, or as the lab made it (an empty script).
+configure() {
+  local file=$LAB_DIR/nodes/$1/etc/hypervisor-agent/agentd.yaml
+  [ -e "$file.lab" ] || cp -p "$file" "$file.lab"
+  sed "$2" "$file.lab" >"$file"
+  [ -n "$2" ] || rm "$file.lab"
+  lab/fault kill "$1" agentd
+  lab/fault heal "$1"
+}
+
+is_configured() { [ -e "$LAB_DIR/nodes/$1/etc/hypervisor-agent/agentd.yaml.lab" ]; }
+
 sync_secret() { agentctl secret sync --entity client.cinder --from "keyring:$LAB_DIR/ceph/keyrings/ceph.client.cinder.keyring"; }
 clone_exists() { rbd info "vms/$1_disk" >/dev/null 2>&1; }
 domain_exists() { virsh domstate "$1" >/dev/null 2>&1; }

@@ -20,6 +20,14 @@ using ::testing::Pair;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 
+namespace {
+
+MATCHER_P2(IsProtectedSnapshot, name, size, "") {
+  return arg.name == name && arg.size == size && arg.is_protected;
+}
+
+}  // namespace
+
 BlockStoreContract::BlockStoreContract() : subject_(GetParam()()) {}
 
 BlockStoreContract::~BlockStoreContract() {
@@ -267,7 +275,7 @@ TEST_P(BlockStoreContract, SnapshotKeepsSizeAndContentAndIsProtected) {
 
   auto snapshot = store().GetSnapshot(golden);
   ASSERT_OK(snapshot);
-  EXPECT_EQ(*snapshot, (SnapshotInfo{"snap", MiB(16), true}));
+  EXPECT_THAT(*snapshot, IsProtectedSnapshot("snap", MiB(16)));
   EXPECT_THAT(store().GetImage(golden.image)->snapshots, ElementsAre(*snapshot));
 
   const ImageName disk = Disk();
@@ -277,10 +285,16 @@ TEST_P(BlockStoreContract, SnapshotKeepsSizeAndContentAndIsProtected) {
 
 TEST_P(BlockStoreContract, SnapshotsAreListedOldestFirst) {
   const ImageName image = MakeImage(Golden());
+  const absl::Time made = store().GetImage(image)->create_time;
   ASSERT_OK(store().CreateProtectedSnapshot({image, "b"}));
   ASSERT_OK(store().CreateProtectedSnapshot({image, "a"}));
   EXPECT_THAT(store().GetImage(image)->snapshots,
-              ElementsAre(SnapshotInfo{"b", MiB(16), true}, SnapshotInfo{"a", MiB(16), true}));
+              ElementsAre(IsProtectedSnapshot("b", MiB(16)), IsProtectedSnapshot("a", MiB(16))));
+  const auto info = store().GetImage(image);
+  ASSERT_OK(info);
+  for (const SnapshotInfo& snapshot : info->snapshots) {
+    EXPECT_GE(snapshot.create_time, made) << snapshot.name;
+  }
 }
 
 TEST_P(BlockStoreContract, CreateProtectedSnapshotIsIdempotentAndProtectsOneThatIsThere) {
@@ -458,6 +472,8 @@ TEST_P(BlockStoreContract, RemoveNamesTheWatchersOfAnImageInUse) {
   ASSERT_OK(watchers);
   ASSERT_THAT(*watchers, SizeIs(1));
   EXPECT_THAT(watchers->front(), ::testing::ContainsRegex(":0/[0-9]+"));
+  EXPECT_TRUE(store().IsOwnWatcher(watchers->front()));
+  EXPECT_FALSE(store().IsOwnWatcher("192.0.2.1:0/1"));
   EXPECT_THAT(std::string(status.message()), HasSubstr(watchers->front()));
   ASSERT_OK((*writer)->Finish());
   EXPECT_THAT(*store().ListWatchers(image), IsEmpty());

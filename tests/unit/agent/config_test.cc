@@ -54,6 +54,8 @@ TEST(ConfigTest, AnEmptyOneHasTheGuidesDefaults) {
   EXPECT_EQ(config.ceph().max_clone_depth(), 5u);
   EXPECT_EQ(config.guests().max_parallel(), 32u);
   EXPECT_EQ(config.guests().resync_s(), 60u);
+  EXPECT_EQ(config.guests().idle_load_percent(), 50u);
+  EXPECT_EQ(config.trash_purge_s(), 60u);
   EXPECT_EQ(config.sealing_key_file(), "/var/lib/hypervisor-agent/sealing.key");
   EXPECT_OK(CheckConfig(config));
 }
@@ -62,7 +64,8 @@ TEST(ConfigTest, WhatIsSaidIsKept) {
   const auto read =
       ReadConfig(FileWith("node_name: compute-7\n"
                           "state_dir: /srv/agent\n"
-                          "ceph: {pools: {vms: guests}, monitor_protocol: V1, op_timeout_s: 5}\n"));
+                          "ceph: {pools: {vms: guests}, monitor_protocol: V1, op_timeout_s: 5}\n"
+                          "guests: {idle_load_percent: 0}\n"));
   ASSERT_OK(read);
   const AgentConfig config = WithDefaults(*read);
   EXPECT_EQ(config.node_name(), "compute-7");
@@ -71,6 +74,7 @@ TEST(ConfigTest, WhatIsSaidIsKept) {
   EXPECT_EQ(config.ceph().pools().images(), "images");
   EXPECT_EQ(config.ceph().monitor_protocol(), AgentConfig::Ceph::V1);
   EXPECT_EQ(config.ceph().op_timeout_s(), 5u);
+  EXPECT_EQ(config.guests().idle_load_percent(), 0u) << "never idle";
 }
 
 TEST(ConfigTest, AnUnknownFieldIsRefusedByItsPathAndFile) {

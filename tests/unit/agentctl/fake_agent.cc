@@ -196,12 +196,25 @@ class FakeAgent::Storage final : public v1::StorageService::Service {
         response->add_known(owner);
       }
     }
+    for (const std::string& watcher : request->watchers()) {
+      if (std::count(agent_.own_watchers.begin(), agent_.own_watchers.end(), watcher) > 0) {
+        response->add_own_watchers(watcher);
+      }
+    }
+    for (const v1::ImageName& image : request->images()) {
+      const auto found = agent_.guests.find(absl::StrCat(image.pool(), "/", image.name()));
+      response->add_guests(found == agent_.guests.end() ? 0 : found->second);
+    }
     return grpc::Status::OK;
   }
   grpc::Status RemoveLeftover(grpc::ServerContext*, const v1::RemoveLeftoverRequest* request,
                               v1::RemoveLeftoverResponse*) override {
-    agent_.Record("StorageService.RemoveLeftover",
-                  absl::StrCat(request->pool(), "/", request->name()), "");
+    agent_.Record(
+        "StorageService.RemoveLeftover",
+        absl::StrCat(request->pool(), "/", request->name(), request->snapshot().empty() ? "" : "@",
+                     request->snapshot(),
+                     request->trash_id().empty() ? "" : " in the trash: ", request->trash_id()),
+        "");
     return grpc::Status::OK;
   }
 

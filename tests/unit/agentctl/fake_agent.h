@@ -85,6 +85,8 @@ class FakeAgent final {
   // What StorageService knows; set before the first call.
   std::vector<v1::Leftover> leftovers;
   std::vector<std::string> owners;
+  std::vector<std::string> own_watchers;
+  std::map<std::string, uint32_t> guests;  // by "pool/name"
 
  private:
   class Nodes;

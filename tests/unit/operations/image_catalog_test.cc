@@ -38,7 +38,7 @@ class ImageCatalogTest : public ::testing::Test {
   }
 
   block::MemoryBlockStore block_{"", {}};
-  ImageCatalog catalog_{block_, "images"};
+  ImageCatalog catalog_{block_, "images", "compute-1"};
 };
 
 TEST_F(ImageCatalogTest, SaysWhetherVmsCanBeClonedFromAnImage) {

@@ -56,7 +56,7 @@ class ImageDeleteTest : public ::testing::Test {
   std::unique_ptr<state::StateStore> state_ = *state::StateStore::Open(":memory:");
   OperationTable table_{*state_, clock_};
   block::MemoryBlockStore block_{"", {}, clock_};
-  ImageCatalog images_{block_, "images"};
+  ImageCatalog images_{block_, "images", "compute-1"};
 };
 
 TEST_F(ImageDeleteTest, ClonesAreFlattenedThenTheImageGoes) {

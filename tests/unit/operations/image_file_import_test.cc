@@ -84,7 +84,7 @@ class ImageFileImportTest : public ::testing::Test {
   std::string Read() { return *block_.ReadImage({"images", "", kId}, 0, 64 << 20); }
 
   block::MemoryBlockStore block_{"", {}};
-  ImageCatalog catalog_{block_, "images"};
+  ImageCatalog catalog_{block_, "images", "compute-1"};
   ImportOptions options_{.folder = "/tmp/hvagent-test.XXXXXX"};
   std::unique_ptr<state::StateStore> state_ = *state::StateStore::Open(":memory:");
   OperationTable table_{*state_, SystemClock()};

@@ -91,7 +91,7 @@ class Importer {
   }
 
   block::MemoryBlockStore block{"", {}};
-  ImageCatalog catalog{block, "images"};
+  ImageCatalog catalog{block, "images", "compute-1"};
   ImportOptions options{.spool = {.folder = "/tmp", .keep_free = Bytes(0)}};
   v1::Image::Format format = v1::Image::RAW;
 
@@ -159,7 +159,7 @@ TEST(ImageImportTest, UntilItIsWholeItHasNoProperName) {
   auto import = importer.Begin(kId, 1024);
   ASSERT_OK(import);
   ASSERT_OK((*import)->Write(std::string(1024, 'x')));
-  EXPECT_THAT(importer.Pool(), ElementsAre("hvagent-import-" + (*import)->operation_id()));
+  EXPECT_THAT(importer.Pool(), ElementsAre("hvagent-import-" + (*import)->operation_id() + "-compute-1"));
   EXPECT_THAT(*importer.catalog.List("", 10), IsEmpty()) << "staged images are not listed";
   ASSERT_OK((*import)->Finish(GoOn));
   EXPECT_THAT(importer.Pool(), ElementsAre(kId));

@@ -69,7 +69,7 @@ class VmSnapshotTest : public ::testing::Test {
 
   MemoryNode node_;
   state::VmRecord vm_ = RecordOf(GuideVm());
-  ImageCatalog images_{node_.block, "images"};
+  ImageCatalog images_{node_.block, "images", "compute-1"};
   VmSnapshot snapshots_{images_, node_.hypervisor, "vms"};
   OperationTable table_{*node_.state, SystemClock()};
 };

@@ -84,7 +84,7 @@ class VolumeCreateTest : public ::testing::Test {
   }
 
   block::MemoryBlockStore block_{"", {}};
-  ImageCatalog images_{block_, "images"};
+  ImageCatalog images_{block_, "images", "compute-1"};
   VolumeCatalog volumes_{block_, "volumes"};
 };
 
