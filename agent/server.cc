@@ -119,6 +119,7 @@ class Server::Impl {
                                .backups = config.ceph().pools().backups()},
                      .node_name = config.node_name(),
                      .max_bytes_per_s = config.backups().max_bytes_per_s(),
+                     .max_disk_size = imports_.max_image_size,
                      .clock = clock_,
                      .sources = backup_sources_},
         jobs_(operations_, clock_, Jobs()),

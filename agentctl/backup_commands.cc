@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "agentctl/backup_streams.h"
 #include "agentctl/command.h"
 #include "agentctl/follow.h"
 #include "agentctl/listing.h"
@@ -161,6 +162,35 @@ ExitCode PruneBackups(Cli& cli, const v1::DeleteBackupsRequest::Prune& prune) {
   });
 }
 
+ExitCode Export(Cli& cli, const v1::ExportBackupRequest& request, const std::string& file) {
+  const std::string what = absl::StrCat("export backup ", request.id());
+  auto node = AnyNode(cli);
+  if (!node.ok()) return cli.Fail({what, "", node.status()});
+  Interrupts interrupts;
+  const absl::Status status = ExportBackup(cli, interrupts, **node, request, file);
+  if (!status.ok()) return cli.Fail({what, (*node)->name(), status});
+  cli.Note(absl::StrCat("backup ", request.id(), " is exported"));
+  return ExitCode::kDone;
+}
+
+ExitCode Import(Cli& cli, const v1::BackupDisk& source, const std::string& file) {
+  if (source.disk_case() == v1::BackupDisk::DISK_NOT_SET) {
+    return cli.Fail({"import a backup", "",
+                     WithExit(absl::InvalidArgumentError(
+                                  "say whose backup it becomes: --volume ID or --vm UUID"),
+                              ExitCode::kUsage)});
+  }
+  const std::string what = absl::StrCat("import a backup of ", DiskText(source));
+  auto node = AnyNode(cli);
+  if (!node.ok()) return cli.Fail({what, "", node.status()});
+  const auto operation = [&] {
+    Interrupts interrupts;
+    return ImportBackup(cli, interrupts, **node, source, file);
+  }();
+  if (!operation.ok()) return cli.Fail({what, (*node)->name(), operation.status()});
+  return cli.ShowObject(BackupColumns(), RowOf(operation->backup()));
+}
+
 std::string CheckUuid(const std::string& text) {
   return std::string(Uuid::Parse(text).status().message());
 }
@@ -262,6 +292,41 @@ void AddPrune(CommandTree& tree, CLI::App& backup) {
       ->required();
 }
 
+void AddExport(CommandTree& tree, CLI::App& backup) {
+  Cli& cli = tree.cli;
+  const auto request = std::make_shared<v1::ExportBackupRequest>();
+  const auto file = std::make_shared<std::string>();
+  CLI::App* const command = AddCommand(
+      tree, backup,
+      {"export", "Write a backup to a file or a pipe, for `rbd import-diff` or another cluster",
+       "backup export BACKUP --from BASE increment.diff", /*has_dry_run=*/false,
+       "The format is that of `rbd export-diff`. Each byte is proved by its checksum first.\n"},
+      [&cli, request, file] { return Export(cli, *request, *file); });
+  AddBackupId(command, *request->mutable_id());
+  command->add_option("FILE", *file, "A file that does not exist yet; - is standard output")
+      ->required();
+  command
+      ->add_option("--from", *request->mutable_from_id(),
+                   "An earlier backup: only what changed since (all of it)")
+      ->type_name("BASE")
+      ->check(CLI::Validator(CheckUuid, ""));
+  AddRate(command, [request](uint64_t rate) { request->set_max_bytes_per_s(rate); });
+}
+
+void AddImport(CommandTree& tree, CLI::App& backup) {
+  Cli& cli = tree.cli;
+  const auto source = std::make_shared<v1::BackupDisk>();
+  const auto file = std::make_shared<std::string>();
+  CLI::App* const command = AddCommand(
+      tree, backup,
+      {"import", "Make a backup of what `backup export` or `rbd export-diff` wrote",
+       "backup import whole.diff --volume VOLUME", /*has_dry_run=*/false,
+       "An increment must follow the newest backup of the disk, which need not exist itself.\n"},
+      [&cli, source, file] { return Import(cli, *source, *file); });
+  command->add_option("FILE", *file, "The stream; - is standard input")->required();
+  AddDisk(command, *source);
+}
+
 }  // namespace
 
 void AddBackupCommands(CommandTree& tree) {
@@ -289,6 +354,8 @@ void AddBackupCommands(CommandTree& tree) {
                          [&cli, id] { return DeleteBackup(cli, *id); }),
               *id);
   AddPrune(tree, *backup);
+  AddExport(tree, *backup);
+  AddImport(tree, *backup);
   AddCommand(tree, *tree.get, {"backup", "List the backups, or show one", "get backup"},
              [&cli, id] { return id->empty() ? ListBackups(cli, {}) : GetBackup(cli, *id); })
       ->add_option("ID", *id, "The backup's UUID");

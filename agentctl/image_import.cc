@@ -1,11 +1,5 @@
 #include "agentctl/image_import.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -15,71 +9,18 @@
 #include "agentctl/contact_watch.h"
 #include "agentctl/follow.h"
 #include "agentctl/progress.h"
+#include "agentctl/upload_source.h"
 #include "base/error.h"
 #include "base/status_macros.h"
-#include "base/unique_fd.h"
 #include "base/uuid.h"
 #include "hvagent/v1/image_service.grpc.pb.h"
 
 namespace hvagent::agentctl {
 namespace {
 
-constexpr size_t kChunkBytes = 1 << 20;
 constexpr absl::string_view kQcow2Magic("QFI\xfb", 4);
 constexpr absl::Duration kPollInterval = absl::Seconds(5);
 constexpr absl::Duration kPatience = absl::Seconds(30);
-
-absl::Status FileError(int error, const std::string& file) {
-  return Error(absl::StatusCode::kFailedPrecondition, "FILE_UNREADABLE",
-               absl::ErrnoToStatus(error, absl::StrCat("cannot read ", file)).message());
-}
-
-// What is to be sent. Reads whole chunks, so that a slow pipe does not make many small ones.
-class Source {
- public:
-  static absl::StatusOr<Source> Open(const std::string& file) {
-    UniqueFd fd(file == "-" ? ::dup(STDIN_FILENO) : ::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!fd) return FileError(errno, file);
-    struct stat info;
-    if (::fstat(fd.get(), &info) != 0) return FileError(errno, file);
-    if (S_ISDIR(info.st_mode)) return FileError(EISDIR, file);
-    const uint64_t size = S_ISREG(info.st_mode) ? static_cast<uint64_t>(info.st_size) : 0;
-    return Source(file, std::move(fd), size);
-  }
-
-  // 0 when it is not known beforehand.
-  uint64_t size() const { return size_; }
-
-  // Fills `chunk` with the next bytes; empty at the end.
-  // Errors: CANCELLED when `stop_fd` became readable; FAILED_PRECONDITION (FILE_UNREADABLE).
-  absl::Status Read(int stop_fd, std::string& chunk) {
-    chunk.resize(kChunkBytes);
-    size_t filled = 0;
-    while (filled < kChunkBytes) {
-      pollfd events[] = {{fd_.get(), POLLIN, 0}, {stop_fd, POLLIN, 0}};
-      if (::poll(events, 2, -1) < 0) {
-        if (errno == EINTR) continue;
-        return FileError(errno, file_);
-      }
-      if (events[1].revents != 0) return absl::CancelledError("interrupted");
-      const ssize_t count = ::read(fd_.get(), chunk.data() + filled, kChunkBytes - filled);
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return FileError(errno, file_);
-      if (count == 0) break;
-      filled += static_cast<size_t>(count);
-    }
-    chunk.resize(filled);
-    return absl::OkStatus();
-  }
-
- private:
-  Source(std::string file, UniqueFd fd, uint64_t size)
-      : file_(std::move(file)), fd_(std::move(fd)), size_(size) {}
-
-  std::string file_;
-  UniqueFd fd_;
-  uint64_t size_;
-};
 
 // A disk of the bytes of a qcow2 file is hardly ever what is wanted, and boots no guest.
 absl::Status CheckFormatIsSaid(absl::string_view first_bytes, const ImportWish& wish) {
@@ -101,7 +42,7 @@ struct Sent {
 
 // Writes header and chunks until the end, an error of ours, or until the agent takes no more. Where
 // the header has no size, the agent takes the end for one only after the total.
-Sent Send(grpc::ClientWriter<v1::ImportImageRequest>& writer, Source& source,
+Sent Send(grpc::ClientWriter<v1::ImportImageRequest>& writer, UploadSource& source,
           v1::ImportImageRequest message, std::string chunk, int stop_fd, Progress& progress) {
   if (!writer.Write(message)) return {};
   uint64_t done = 0;
@@ -125,7 +66,7 @@ Sent Send(grpc::ClientWriter<v1::ImportImageRequest>& writer, Source& source,
 
 absl::StatusOr<v1::Operation> ImportImage(Cli& cli, Interrupts& interrupts, Node& node,
                                           const ImportWish& wish) {
-  ASSIGN_OR_RETURN(Source source, Source::Open(wish.file));
+  ASSIGN_OR_RETURN(UploadSource source, UploadSource::Open(wish.file));
   std::string first;
   RETURN_IF_ERROR(source.Read(interrupts.fd(), first));
   RETURN_IF_ERROR(CheckFormatIsSaid(first, wish));

@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "agent/backup/backup_commit.h"
 #include "agent/backup/base_image.h"
 #include "agent/backup/job_gate.h"
+#include "agent/backup/part_writer.h"
 #include "agent/backup/read_ahead.h"
 #include "agent/operations/job_runner.h"
 #include "base/error.h"
@@ -21,9 +23,6 @@ namespace hvagent::backup {
 namespace {
 
 using google::protobuf::util::TimeUtil;
-
-// Runs of zeros that are as long are not written.
-constexpr size_t kHoleBytes = size_t{64} << 10;
 
 absl::Status MakeAFullOne(absl::string_view reason, absl::string_view why) {
   return Error(absl::StatusCode::kFailedPrecondition, reason,
@@ -46,29 +45,13 @@ absl::StatusOr<v1::Backup> FindParent(const BackupRoom& room, const block::Image
                                      newest.snapshot(), " any more, by which what changed since ",
                                      "backup ", newest.id(), " could be told"));
   }
+  // In what was cut off and grew again an increment would show the older data.
+  if (info.size < Bytes(newest.size_bytes())) {
+    return MakeAFullOne("DISK_SHRANK", absl::StrCat("image ", source.ToString(), " has ",
+                                                    info.size.count(), " bytes, and had ",
+                                                    newest.size_bytes(), " in its last backup"));
+  }
   return std::move(newest);
-}
-
-// `data` at `offset_bytes`, one extent for each checksum.
-void AddChecksums(uint64_t offset_bytes, absl::string_view data, v1::BackupPart& part) {
-  while (!data.empty()) {
-    const uint64_t length =
-        std::min<uint64_t>(data.size(), kChecksumBytes - offset_bytes % kChecksumBytes);
-    v1::BackupPart::Extent& extent = *part.add_extents();
-    extent.set_offset_bytes(offset_bytes);
-    extent.set_length_bytes(length);
-    extent.set_checksum(Checksum(data.substr(0, length)));
-    offset_bytes += length;
-    data.remove_prefix(length);
-  }
-}
-
-uint64_t DataBytes(const v1::BackupPart& part) {
-  uint64_t bytes = 0;
-  for (const v1::BackupPart::Extent& extent : part.extents()) {
-    if (extent.has_checksum()) bytes += extent.length_bytes();
-  }
-  return bytes;
 }
 
 class Creation {
@@ -191,10 +174,12 @@ class Creation {
 
   absl::StatusOr<v1::BackupPart> CopyPart(uint64_t number) {
     v1::BackupPart part;
+    PartWriter base(*writer_, /*is_new_base=*/!incremental_, part);
+    // Of a new object RBD tells only where it ends: what lies before its data reads as zeros.
     ReadAhead ahead(*reader_, gate_, [&](const block::Extent& extent, std::string data) {
       operation_.SetProgress(extent.offset_bytes);
-      return extent.has_data ? Store(extent.offset_bytes, std::move(data), part)
-                             : StoreZeros(extent.offset_bytes, extent.length_bytes, part);
+      return extent.has_data ? base.Write(extent.offset_bytes, std::move(data))
+                             : base.WriteZeros(extent.offset_bytes, extent.length_bytes);
     });
     DiffAhead diff(*reader_, incremental_ ? parent_->snapshot() : "", number * kPartBytes,
                    (number + 1) * kPartBytes);
@@ -209,50 +194,11 @@ class Creation {
     return part;
   }
 
-  // Writes what was read. Of a new object RBD tells only where it ends: what lies before the data
-  // reads as zeros, and takes no space in the base either.
-  absl::Status Store(uint64_t offset_bytes, std::string data, v1::BackupPart& part) {
-    const absl::string_view all = data;
-    for (size_t at = 0; at < all.size();) {
-      const bool zeros = IsZeros(all.substr(at, kHoleBytes));
-      size_t end = at;
-      while (end < all.size() && IsZeros(all.substr(end, kHoleBytes)) == zeros) end += kHoleBytes;
-      end = std::min(end, all.size());
-      if (zeros) {
-        RETURN_IF_ERROR(StoreZeros(offset_bytes + at, end - at, part));
-      } else {
-        AddChecksums(offset_bytes + at, all.substr(at, end - at), part);
-        if (at == 0 && end == all.size()) return writer_->Write(offset_bytes, std::move(data));
-        RETURN_IF_ERROR(writer_->Write(offset_bytes + at, data.substr(at, end - at)));
-      }
-      at = end;
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status StoreZeros(uint64_t offset_bytes, uint64_t length_bytes, v1::BackupPart& part) {
-    if (!incremental_) return absl::OkStatus();  // A new base is zeros.
-    v1::BackupPart::Extent& zeros = *part.add_extents();
-    zeros.set_offset_bytes(offset_bytes);
-    zeros.set_length_bytes(length_bytes);
-    return writer_->WriteZeros(offset_bytes, length_bytes);
-  }
-
   // Writes the record if there is none, and leaves on the source only this snapshot of all that
   // backups made.
   absl::StatusOr<operations::OperationResult> Complete(v1::Backup backup) {
-    ASSIGN_OR_RETURN(const std::vector<v1::Backup> others,
-                     room_.catalog.ListOf(source_.ToString()));
-    if (!backup.has_create_time()) {
-      // After the one that it follows, whatever the clocks of the nodes say.
-      int64_t now = absl::ToUnixMicros(room_.clock.Now());
-      if (!others.empty()) {
-        now = std::max(now, TimeUtil::TimestampToMicroseconds(others.back().create_time()) + 1);
-      }
-      *backup.mutable_create_time() = TimeUtil::MicrosecondsToTimestamp(now);
-    }
-    RETURN_IF_ERROR(room_.catalog.Put(backup));
-    const absl::Status tidied = RemoveOldSnapshots(backup, others);
+    RETURN_IF_ERROR(CommitBackup(room_, backup));
+    const absl::Status tidied = RemoveOldSnapshots(backup);
     if (operations::IsOpen(tidied)) return tidied;
     LOG_IF(WARNING, !tidied.ok()) << "backup " << backup.id() << " is made, but snapshots of "
                                   << "earlier ones stay on " << source_.ToString() << ": "
@@ -260,12 +206,13 @@ class Creation {
     return operations::OperationResult(std::move(backup));
   }
 
-  // `others` is in order: what comes after the backup is newer, made while this job waited.
-  absl::Status RemoveOldSnapshots(const v1::Backup& backup, const std::vector<v1::Backup>& others) {
+  absl::Status RemoveOldSnapshots(const v1::Backup& backup) {
     const absl::StatusOr<block::ImageInfo> info = room_.block.GetImage(source_);
     if (absl::IsNotFound(info.status())) return absl::OkStatus();
     RETURN_IF_ERROR(info.status());
-    for (const v1::Backup& other : others) {
+    ASSIGN_OR_RETURN(const std::vector<v1::Backup> all, room_.catalog.ListOf(source_.ToString()));
+    for (const v1::Backup& other : all) {
+      // What comes behind it is newer, made while this job waited.
       if (BackupCatalog::IndexKey(other) >= BackupCatalog::IndexKey(backup)) break;
       if (!HasSnapshot(*info, other.snapshot())) continue;
       RETURN_IF_ERROR(RemoveSnapshotIfThere(room_, {source_, other.snapshot()}));
@@ -277,41 +224,7 @@ class Creation {
   absl::Status Undo() {
     reader_.reset();
     writer_.reset();
-    Bytes size;
-    if (const auto info = room_.block.GetImage(source_); info.ok()) size = info->size;
-    if (incremental_) {
-      RETURN_IF_ERROR(UndoIncrement());
-    } else {
-      const block::ImageName base = BaseOf(backup_);
-      if (const auto info = room_.block.GetImage(base); info.ok()) size = info->size;
-      RETURN_IF_ERROR(RemoveSnapshotIfThere(room_, {base, backup_.snapshot()}));
-      RETURN_IF_ERROR(RemoveImageIfThere(room_, base));
-      RETURN_IF_ERROR(room_.catalog.ClearWriter(base.name));
-    }
-    RETURN_IF_ERROR(RemoveSnapshotIfThere(room_, {source_, backup_.snapshot()}));
-    return room_.catalog.RemoveParts(backup_.id(), PartCount(size));
-  }
-
-  absl::Status UndoIncrement() {
-    ASSIGN_OR_RETURN(const std::vector<v1::Backup> backups,
-                     room_.catalog.ListOf(source_.ToString()));
-    if (backups.empty()) return absl::OkStatus();
-    const v1::Backup& parent = backups.back();
-    const block::ImageName base = BaseOf(parent);
-    ASSIGN_OR_RETURN(const BackupCatalog::Writer last, room_.catalog.GetWriter(base.name));
-    if (last.id != backup_.id()) return absl::OkStatus();
-    RETURN_IF_ERROR(RemoveSnapshotIfThere(room_, {base, backup_.snapshot()}));
-    absl::StatusOr<std::unique_ptr<block::ImageWriter>> writer = room_.block.OpenWriter(base);
-    if (absl::IsNotFound(writer.status())) return absl::OkStatus();
-    RETURN_IF_ERROR(writer.status());
-    JobGate gate(/*operation=*/nullptr, room_.clock, 0);
-    const absl::Status reset = ResetHead(room_, base, parent.snapshot(), **writer, gate);
-    // In a full pool it waits for the next backup, which does it first.
-    if (!absl::IsResourceExhausted(reset)) {
-      RETURN_IF_ERROR(reset);
-      RETURN_IF_ERROR((*writer)->Finish());
-    }
-    return room_.catalog.ClearWriter(base.name);
+    return UndoBackup(room_, source_, backup_.id(), backup_.snapshot());
   }
 
   const BackupRoom& room_;

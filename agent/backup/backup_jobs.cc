@@ -2,6 +2,7 @@
 
 #include "agent/backup/backup_create.h"
 #include "agent/backup/backup_delete.h"
+#include "agent/backup/backup_import.h"
 #include "agent/backup/backup_restore.h"
 #include "agent/backup/backup_verify.h"
 
@@ -22,6 +23,9 @@ std::map<v1::Operation::Kind, operations::JobRunner::Job> BackupJobs(
        }},
       {v1::Operation::BACKUP_DELETE,
        [&room](RunningOperation& operation) { return DeleteBackups(room, operation); }},
+      // One that its call works on is not a job: it cannot go on without its client.
+      {v1::Operation::BACKUP_IMPORT,
+       [&room](RunningOperation& operation) { return SettleBackupImport(room, operation); }},
   };
 }
 

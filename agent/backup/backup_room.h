@@ -8,6 +8,7 @@
 #include "agent/backup/backup_catalog.h"
 #include "agent/backup/backup_names.h"
 #include "agent/block/block_store.h"
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/keyed_lock.h"
 
@@ -20,6 +21,8 @@ struct BackupRoom {
   std::string node_name;
   // How fast a job reads where its request does not say; 0: as fast as it can.
   uint64_t max_bytes_per_s = 0;
+  // What is imported is refused where it is larger.
+  Bytes max_disk_size = GiB(64 << 10);
   const Clock& clock;
   // One job at a time for each source image, on this node; between nodes the lock of the base is
   // what keeps them apart.

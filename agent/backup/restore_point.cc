@@ -6,7 +6,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/backup/base_image.h"
-#include "agent/backup/read_ahead.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 
@@ -60,6 +59,21 @@ absl::Status RestorePoint::ReadPart(uint64_t number, JobGate& gate, const Sink& 
   const uint64_t begin = number * kPartBytes;
   const uint64_t end = std::min(begin + kPartBytes, size().count());
   ASSIGN_OR_RETURN(const std::vector<Piece> pieces, ReadPieces(room_, chain_, number));
+  RETURN_IF_ERROR(ReadProved(pieces, gate, [&](const block::Extent& read, std::string data) {
+    return read.has_data ? sink(read.offset_bytes, std::move(data)) : absl::OkStatus();
+  }));
+  return ProveZeros(pieces, begin, end, gate);
+}
+
+absl::Status RestorePoint::ReadChanges(uint64_t number, size_t layers, JobGate& gate,
+                                       const ReadAhead::Sink& sink) {
+  ASSIGN_OR_RETURN(std::vector<Piece> pieces, ReadPieces(room_, chain_, number));
+  std::erase_if(pieces, [&](const Piece& piece) { return piece.layer >= layers; });
+  return ReadProved(pieces, gate, sink);
+}
+
+absl::Status RestorePoint::ReadProved(const std::vector<Piece>& pieces, JobGate& gate,
+                                      const ReadAhead::Sink& sink) {
   auto unproved = pieces.begin();
   ReadAhead ahead(*reader_, gate, [&](const block::Extent& read, std::string data) {
     for (; unproved != pieces.end() && unproved->end_bytes() <= read.end_bytes(); ++unproved) {
@@ -68,24 +82,23 @@ absl::Status RestorePoint::ReadPart(uint64_t number, JobGate& gate, const Sink& 
           *unproved, absl::string_view(data).substr(unproved->offset_bytes - read.offset_bytes,
                                                     unproved->length_bytes)));
     }
-    return sink(read.offset_bytes, std::move(data));
+    return sink(read, std::move(data));
   });
   // Pieces that lie side by side are one read.
   block::Extent read;
   for (const Piece& piece : pieces) {
-    if (!piece.has_data()) continue;
-    const bool joins = read.end_bytes() == piece.offset_bytes &&
+    const bool joins = read.has_data && piece.has_data() &&
+                       read.end_bytes() == piece.offset_bytes &&
                        piece.offset_bytes / kReadBytes == read.offset_bytes / kReadBytes;
-    if (read.has_data && joins) {
+    if (joins) {
       read.length_bytes += piece.length_bytes;
       continue;
     }
-    if (read.has_data) RETURN_IF_ERROR(ahead.Add(read));
-    read = {piece.offset_bytes, piece.length_bytes, true};
+    if (read.length_bytes > 0) RETURN_IF_ERROR(ahead.Add(read));
+    read = {piece.offset_bytes, piece.length_bytes, piece.has_data()};
   }
-  if (read.has_data) RETURN_IF_ERROR(ahead.Add(read));
-  RETURN_IF_ERROR(ahead.Drain());
-  return ProveZeros(pieces, begin, end, gate);
+  if (read.length_bytes > 0) RETURN_IF_ERROR(ahead.Add(read));
+  return ahead.Drain();
 }
 
 absl::Status RestorePoint::Prove(const Piece& piece, absl::string_view data) {

@@ -16,6 +16,7 @@
 #include "agent/backup/backup_room.h"
 #include "agent/backup/chain_map.h"
 #include "agent/backup/job_gate.h"
+#include "agent/backup/read_ahead.h"
 #include "agent/block/image_io.h"
 #include "hvagent/v1/backup.pb.h"
 
@@ -38,6 +39,8 @@ class RestorePoint {
                                                             const std::string& id);
 
   const v1::Backup& backup() const { return chain_.front(); }
+  // It and those that it follows, the newest first.
+  const std::vector<v1::Backup>& chain() const { return chain_; }
   Bytes size() const { return Bytes(backup().size_bytes()); }
   Bytes object_size() const { return reader_->object_size(); }
 
@@ -46,10 +49,17 @@ class RestorePoint {
   using Sink = std::function<absl::Status(uint64_t offset_bytes, std::string data)>;
   absl::Status ReadPart(uint64_t number, JobGate& gate, const Sink& sink);
 
+  // Hands over what the newest `layers` of the chain changed in one part, in order.
+  absl::Status ReadChanges(uint64_t number, size_t layers, JobGate& gate,
+                           const ReadAhead::Sink& sink);
+
  private:
   RestorePoint(const BackupRoom& room, std::vector<v1::Backup> chain)
       : room_(room), chain_(std::move(chain)) {}
 
+  // Hands over the pieces, those with data joined and proved.
+  absl::Status ReadProved(const std::vector<Piece>& pieces, JobGate& gate,
+                          const ReadAhead::Sink& sink);
   // Proves `data`, which was read where the piece is.
   absl::Status Prove(const Piece& piece, absl::string_view data);
   // The whole extent of which a newer layer changed some, as its own restore point has it.

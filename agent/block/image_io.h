@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -61,8 +62,12 @@ class ImageWriter {
   virtual absl::Status Resize(Bytes size) = 0;
   // Waits until everything written so far is on the cluster.
   virtual absl::Status Flush() = 0;
+  // Once everything written so far is on the cluster: sets these keys; others stay.
+  virtual absl::Status SetMetadata(const std::map<std::string, std::string>& metadata) = 0;
   // Makes a snapshot of everything written so far, not protected. One that is there is left.
   virtual absl::Status CreateSnapshot(const std::string& snapshot) = 0;
+  // The same, protected: without the two opens that the store's own call would cost.
+  virtual absl::Status CreateProtectedSnapshot(const std::string& snapshot) = 0;
   // Waits until everything written is on the cluster, and closes the image.
   virtual absl::Status Finish() = 0;
 };

@@ -76,6 +76,17 @@ class MemoryBlockStore::Writer : public ImageWriter {
     return Do([](MemoryImages&) { return absl::OkStatus(); });
   }
 
+  absl::Status SetMetadata(const std::map<std::string, std::string>& metadata) override {
+    return Do(
+        [&](MemoryImages& images) { return images.AmendImage(image_, {.metadata = metadata}); });
+  }
+
+  absl::Status CreateProtectedSnapshot(const std::string& snapshot) override {
+    return Do([&](MemoryImages& images) {
+      return images.CreateProtectedSnapshot({image_, snapshot});
+    });
+  }
+
   absl::Status CreateSnapshot(const std::string& snapshot) override {
     return Do([&](MemoryImages& images) {
       return images.CreateSnapshot({image_, snapshot}, store_.clock_.Now());

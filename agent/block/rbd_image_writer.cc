@@ -111,6 +111,17 @@ absl::Status RbdImageWriter::Flush() {
   return Note(image_.ToStatus(rbd_flush(image_.handle()), "flush"));
 }
 
+absl::Status RbdImageWriter::SetMetadata(const std::map<std::string, std::string>& metadata) {
+  RETURN_IF_ERROR(Flush());
+  for (const auto& [key, value] : metadata) RETURN_IF_ERROR(Note(image_.SetMetadata(key, value)));
+  return absl::OkStatus();
+}
+
+absl::Status RbdImageWriter::CreateProtectedSnapshot(const std::string& snapshot) {
+  RETURN_IF_ERROR(CreateSnapshot(snapshot));
+  return Note(image_.Protect(snapshot));
+}
+
 absl::Status RbdImageWriter::CreateSnapshot(const std::string& snapshot) {
   RETURN_IF_ERROR(Drain());
   return Note(image_.CreateSnapshot(snapshot));

@@ -2,6 +2,7 @@
 #ifndef HVAGENT_AGENT_BLOCK_RBD_IMAGE_WRITER_H_
 #define HVAGENT_AGENT_BLOCK_RBD_IMAGE_WRITER_H_
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -24,7 +25,9 @@ class RbdImageWriter : public ImageWriter {
   absl::Status WriteZeros(uint64_t offset_bytes, uint64_t length_bytes) override;
   absl::Status Resize(Bytes size) override;
   absl::Status Flush() override;
+  absl::Status SetMetadata(const std::map<std::string, std::string>& metadata) override;
   absl::Status CreateSnapshot(const std::string& snapshot) override;
+  absl::Status CreateProtectedSnapshot(const std::string& snapshot) override;
   absl::Status Finish() override;
 
  private:

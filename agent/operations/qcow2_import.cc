@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <future>
 #include <string>
 #include <utility>
 
@@ -44,14 +45,18 @@ absl::Status CopyQcow2(int fd, uint64_t file_size, const ImportOptions& options,
   ASSIGN_OR_RETURN(const std::string head, ReadHead(fd));
   ASSIGN_OR_RETURN(const imports::Qcow2Header header,
                    imports::InspectQcow2(head, file_size, options.max_image_size));
-  ASSIGN_OR_RETURN(imports::Qcow2Decoder decoder,
-                   imports::Qcow2Decoder::Start(fd, options.decoder, goes_on));
+  // The decoder and Ceph each take a while to be ready, and neither needs the other for it.
+  std::future<absl::Status> created =
+      std::async(std::launch::async, [&] { return staged.Create(header.virtual_size); });
+  absl::StatusOr<imports::Qcow2Decoder> started =
+      imports::Qcow2Decoder::Start(fd, options.decoder, goes_on);
+  RETURN_IF_ERROR(created.get());
+  ASSIGN_OR_RETURN(imports::Qcow2Decoder decoder, std::move(started));
   if (decoder.size() != header.virtual_size) {
     return Error(absl::StatusCode::kInvalidArgument, "QCOW2_REFUSED",
                  "the qcow2 file is refused: its disk has another size than its header says");
   }
   operation.SetTotal(decoder.size().count());
-  RETURN_IF_ERROR(staged.Create(decoder.size()));
   uint64_t seen_to = 0;
   uint64_t told_to = 0;
   RETURN_IF_ERROR(decoder.ReadData([&](uint64_t offset, std::string data) {

@@ -113,14 +113,13 @@ absl::Status StagedImage::Resize(Bytes size) {
 }
 
 absl::StatusOr<v1::Image> StagedImage::Publish(const ImageSource& source) {
-  RETURN_IF_ERROR(std::exchange(writer_, nullptr)->Finish());
-  block::BlockStore& block = catalog_.block();
   std::map<std::string, std::string> metadata = {{kDigestKey, source.sha256},
                                                  {kOperationKey, operation_id_}};
   if (source.format == v1::Image::QCOW2) metadata[kFormatKey] = kFormatQcow2;
-  RETURN_IF_ERROR(block.AmendImage(name_, {.metadata = std::move(metadata)}));
-  RETURN_IF_ERROR(block.CreateProtectedSnapshot({name_, kGoldenSnapshot}));
-  const absl::Status renamed = block.RenameImage(name_, image_id_);
+  RETURN_IF_ERROR(writer_->SetMetadata(metadata));
+  RETURN_IF_ERROR(writer_->CreateProtectedSnapshot(kGoldenSnapshot));
+  RETURN_IF_ERROR(std::exchange(writer_, nullptr)->Finish());
+  const absl::Status renamed = catalog_.block().RenameImage(name_, image_id_);
   if (absl::IsAlreadyExists(renamed)) {
     // Another import of this id was faster; the same source makes it a success of both.
     ASSIGN_OR_RETURN(v1::Image existing, catalog_.Get(image_id_));

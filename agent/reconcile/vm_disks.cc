@@ -149,8 +149,8 @@ absl::Status VmDisks::PrepareConfigDrive(const state::VmRecord& vm) {
   ASSIGN_OR_RETURN(const std::unique_ptr<block::ImageWriter> writer, block_.OpenWriter(drive));
   RETURN_IF_ERROR(writer->Resize(Bytes(content.size())));
   RETURN_IF_ERROR(writer->Write(0, content));
-  RETURN_IF_ERROR(writer->Finish());
-  return block_.AmendImage(drive, {.metadata = MarkFor(vm)});
+  RETURN_IF_ERROR(writer->SetMetadata(MarkFor(vm)));
+  return writer->Finish();
 }
 
 absl::Status VmDisks::RemoveRootDisk(const state::VmRecord& vm) {

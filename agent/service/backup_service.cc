@@ -8,6 +8,8 @@
 #include "agent/backup/backup_names.h"
 #include "agent/backup/backup_restore.h"
 #include "agent/operations/volume_names.h"
+#include "agent/service/backup_export_call.h"
+#include "agent/service/backup_import_call.h"
 #include "agent/service/paging.h"
 #include "agent/service/unary.h"
 #include "base/status_macros.h"
@@ -17,6 +19,9 @@ namespace {
 
 using operations::ParseId;
 
+constexpr size_t kMaxStreams = 4;
+constexpr size_t kMaxWaitingStreams = 16;
+
 // As the pool's records have it: in lower case.
 absl::StatusOr<std::string> BackupId(const std::string& text) {
   ASSIGN_OR_RETURN(const Uuid id, ParseId("id", text));
@@ -24,6 +29,14 @@ absl::StatusOr<std::string> BackupId(const std::string& text) {
 }
 
 }  // namespace
+
+BackupService::BackupService(WorkerPool& pool, backup::BackupRoom& room,
+                             operations::OperationTable& operations, operations::JobRunner& jobs)
+    : pool_(pool),
+      room_(room),
+      operations_(operations),
+      jobs_(jobs),
+      streams_("backup-streams", kMaxStreams, kMaxWaitingStreams) {}
 
 template <typename Request>
 absl::StatusOr<v1::Operation> BackupService::Start(v1::Operation::Kind kind,
@@ -132,6 +145,16 @@ grpc::ServerUnaryReactor* BackupService::Delete(grpc::CallbackServerContext* con
         return Start(v1::Operation::BACKUP_DELETE, target, wish,
                      [&] { return backup::ChooseBackups(room_, wish).status(); });
       });
+}
+
+grpc::ServerWriteReactor<v1::ExportBackupResponse>* BackupService::Export(
+    grpc::CallbackServerContext* /*context*/, const v1::ExportBackupRequest* request) {
+  return new BackupExportCall(*request, room_, streams_);
+}
+
+grpc::ServerReadReactor<v1::ImportBackupRequest>* BackupService::Import(
+    grpc::CallbackServerContext* context, v1::Operation* response) {
+  return new BackupImportCall(context, response, room_, operations_, streams_);
 }
 
 }  // namespace hvagent::service

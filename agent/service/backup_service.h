@@ -19,8 +19,7 @@ namespace hvagent::service {
 class BackupService final : public v1::BackupService::CallbackService {
  public:
   BackupService(WorkerPool& pool, backup::BackupRoom& room, operations::OperationTable& operations,
-                operations::JobRunner& jobs)
-      : pool_(pool), room_(room), operations_(operations), jobs_(jobs) {}
+                operations::JobRunner& jobs);
 
   grpc::ServerUnaryReactor* Create(grpc::CallbackServerContext* context,
                                    const v1::CreateBackupRequest* request,
@@ -42,6 +41,10 @@ class BackupService final : public v1::BackupService::CallbackService {
   grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* context,
                                    const v1::DeleteBackupsRequest* request,
                                    v1::Operation* response) override;
+  grpc::ServerWriteReactor<v1::ExportBackupResponse>* Export(
+      grpc::CallbackServerContext* context, const v1::ExportBackupRequest* request) override;
+  grpc::ServerReadReactor<v1::ImportBackupRequest>* Import(grpc::CallbackServerContext* context,
+                                                           v1::Operation* response) override;
 
  private:
   // Starts a job, unless `check` says why not. The same request again is not checked: what it asked
@@ -56,6 +59,8 @@ class BackupService final : public v1::BackupService::CallbackService {
   backup::BackupRoom& room_;
   operations::OperationTable& operations_;
   operations::JobRunner& jobs_;
+  // Exports and imports: few at once, since each keeps a thread and some memory to its end.
+  WorkerPool streams_;
 };
 
 }  // namespace hvagent::service

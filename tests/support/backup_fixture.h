@@ -10,6 +10,7 @@
 #include "agent/block/memory_block_store.h"
 #include "agent/block/memory_object_store.h"
 #include "tests/support/backup_world.h"
+#include "tests/support/faulty_object_store.h"
 #include "tests/support/status_matchers.h"
 
 namespace hvagent::testing {
@@ -58,7 +59,8 @@ class BackupFixture {
 
   block::MemoryBlockStore block{"", {}};
   block::MemoryObjectStore objects;
-  BackupWorld world{block, objects};
+  FaultyObjectStore faulty_objects{objects};
+  BackupWorld world{block, faulty_objects};
 };
 
 }  // namespace hvagent::testing

@@ -163,6 +163,26 @@ TEST_P(BlockStoreContract, ZerosHideTheParentOfAClone) {
   EXPECT_EQ(Read(clone, MiB(1).count(), 6), std::string(6, '\0'));
 }
 
+TEST_P(BlockStoreContract, AWriterMarksItsImageAndMakesItsProtectedSnapshot) {
+  const ImageName image = MakeImage(Disk());
+  auto writer = store().OpenWriter(image);
+  ASSERT_OK(writer);
+  EXPECT_OK((*writer)->Write(0, "before"));
+  EXPECT_OK((*writer)->SetMetadata({{"a", "1"}, {"b", "2"}}));
+  EXPECT_OK((*writer)->CreateProtectedSnapshot("snap"));
+  EXPECT_OK((*writer)->CreateProtectedSnapshot("snap"));
+  EXPECT_OK((*writer)->Write(0, "after!"));
+  EXPECT_OK((*writer)->Finish());
+  auto info = store().GetImage(image);
+  ASSERT_OK(info);
+  EXPECT_EQ(info->metadata.at("b"), "2");
+  ASSERT_EQ(info->snapshots.size(), 1);
+  EXPECT_TRUE(info->snapshots[0].is_protected);
+  auto reader = store().OpenReader(image, "snap");
+  ASSERT_OK(reader);
+  EXPECT_EQ(ReadNow(**reader, 0, 6).value_or(""), "before");
+}
+
 TEST_P(BlockStoreContract, PlainSnapshotIsNotProtectedAndMadeOnce) {
   const ImageName image = MakeImage(Disk());
   ASSERT_OK(store().CreateSnapshot({image, "plain"}));

@@ -2,6 +2,7 @@
 // to the same end, and what is left is whole.
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
@@ -15,16 +16,14 @@ namespace {
 using Effect = block::MemoryBlockStore::Effect;
 using ::hvagent::testing::BackupFixture;
 using ::hvagent::testing::BackupWorld;
+using ::hvagent::testing::FaultyObjectStore;
 using ::hvagent::testing::kTarget;
 using ::hvagent::testing::kVolume;
 using ::hvagent::testing::VolumeImage;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-absl::Status Timeout() {
-  return Error(absl::StatusCode::kDeadlineExceeded, "CEPH_TIMEOUT", "no answer");
-}
+using ::testing::UnorderedElementsAreArray;
 
 // Prepares a world, begins a job in it, and says what must be so once that has come to its end.
 struct Story {
@@ -32,16 +31,22 @@ struct Story {
   std::function<void(BackupFixture&, const BackupWorld::Job&)> check;
 };
 
-void CutOffEverywhere(const Story& story) {
+// Each call of the story's job fails once, of the block store's with `CEPH_TIMEOUT` and of the
+// object store's with `CEPH_UNAVAILABLE`.
+template <typename Store>
+void CutOffEachCall(const Story& story, const absl::Status& failure,
+                    Store& (*store_of)(BackupFixture&), absl::string_view store_name) {
   for (const Effect effect : {Effect::kNone, Effect::kDone}) {
     for (int nth = 1;; ++nth) {
-      SCOPED_TRACE(absl::StrCat("call ", nth, effect == Effect::kDone ? ", done" : ""));
+      SCOPED_TRACE(
+          absl::StrCat(store_name, " call ", nth, effect == Effect::kDone ? ", done" : ""));
       BackupFixture fixture;
       const BackupWorld::Job job = story.begin(fixture);
-      fixture.block.FailNth(nth, Timeout(), effect);
+      Store& store = store_of(fixture);
+      store.FailNth(nth, failure, effect);
       auto result = fixture.world.Run(job);
-      const bool all_were_tried = fixture.block.FailurePending();
-      fixture.block.FailNth(0, absl::OkStatus());
+      const bool all_were_tried = store.FailurePending();
+      store.FailNth(0, absl::OkStatus(), effect);
       if (!result.ok()) result = fixture.world.Run(job);
       ASSERT_OK(result);
       story.check(fixture, job);
@@ -49,6 +54,32 @@ void CutOffEverywhere(const Story& story) {
       if (all_were_tried) break;
     }
   }
+}
+
+void CutOffEverywhere(const Story& story) {
+  CutOffEachCall<block::MemoryBlockStore>(
+      story, Error(absl::StatusCode::kDeadlineExceeded, "CEPH_TIMEOUT", "no answer"),
+      [](BackupFixture& fixture) -> block::MemoryBlockStore& { return fixture.block; }, "block");
+  CutOffEachCall<FaultyObjectStore>(
+      story, Error(absl::StatusCode::kUnavailable, "CEPH_UNAVAILABLE", "away"),
+      [](BackupFixture& fixture) -> FaultyObjectStore& { return fixture.faulty_objects; },
+      "object");
+}
+
+// What backups leave in their pool besides images: for each that is there its record and its one
+// part, for each base its writer, and the index.
+void ExpectNothingElse(BackupFixture& fixture) {
+  const auto backups = fixture.world.catalog.ListOf(VolumeImage().ToString());
+  ASSERT_OK(backups);
+  std::vector<std::string> expected = {"hvagent.backups"};
+  for (const v1::Backup& backup : *backups) {
+    expected.push_back(absl::StrCat("hvagent.backup.", backup.id()));
+    expected.push_back(absl::StrCat("hvagent.backup.", backup.id(), ".0"));
+  }
+  for (const std::string& base : fixture.Bases()) {
+    expected.push_back(absl::StrCat("hvagent.backup-writer.", base));
+  }
+  ASSERT_THAT(fixture.objects.List("backups"), UnorderedElementsAreArray(expected));
 }
 
 void ExpectWhole(BackupFixture& fixture, const std::string& backup, const std::string& content) {
@@ -63,6 +94,7 @@ TEST(BackupFaultsTest, AFullBackupThatWasCutOffIsGoneOnWith) {
        [](BackupFixture& fixture, const BackupWorld::Job& job) {
          ASSERT_THAT(fixture.Bases(), SizeIs(1));
          ASSERT_THAT(fixture.SnapshotsOf(VolumeImage()), SizeIs(1));
+         ExpectNothingElse(fixture);
          ExpectWhole(fixture, job->id(), fixture.Content());
        }});
 }
@@ -76,6 +108,7 @@ TEST(BackupFaultsTest, AnIncrementThatWasCutOffIsGoneOnWith) {
                     [](BackupFixture& fixture, const BackupWorld::Job& job) {
                       ASSERT_THAT(fixture.Bases(), SizeIs(1));
                       ASSERT_THAT(fixture.SnapshotsOf(VolumeImage()), SizeIs(1));
+                      ExpectNothingElse(fixture);
                       ExpectWhole(fixture, job->id(), fixture.Content());
                     }});
 }
@@ -88,7 +121,8 @@ TEST(BackupFaultsTest, AnIncrementThatWasOvertakenIsStillRight) {
     ASSERT_OK(fixture.world.Create(kVolume, false));
     fixture.Write(1000, std::string(9000, 'i'));
     const auto job = fixture.world.BeginCreate(kVolume, true);
-    fixture.block.FailNth(nth, Timeout());
+    fixture.block.FailNth(nth,
+                          Error(absl::StatusCode::kDeadlineExceeded, "CEPH_TIMEOUT", "no answer"));
     const auto cut_off = fixture.world.Run(job);
     if (fixture.block.FailurePending()) break;
     fixture.Write(3000, std::string(50, 'j'));
@@ -122,8 +156,21 @@ TEST(BackupFaultsTest, ARestoreThatWasCutOffIsGoneOnWith) {
          [&](BackupFixture& fixture, const BackupWorld::Job&) {
            ASSERT_EQ(fixture.Content(in_place ? kVolume : kTarget), content);
            ASSERT_THAT(*fixture.block.ListImages("volumes", "", 10), SizeIs(in_place ? 1 : 2));
+           ExpectNothingElse(fixture);
          }});
   }
+}
+
+TEST(BackupFaultsTest, AVerificationThatWasCutOffIsGoneOnWith) {
+  CutOffEverywhere(
+      {[](BackupFixture& fixture) {
+         EXPECT_OK(fixture.world.Create(kVolume, false));
+         fixture.Write(1000, std::string(9000, 'i'));
+         const auto backup = fixture.world.Create(kVolume, true);
+         EXPECT_OK(backup);
+         return fixture.world.BeginVerify(backup->id());
+       },
+       [](BackupFixture& fixture, const BackupWorld::Job&) { ExpectNothingElse(fixture); }});
 }
 
 TEST(BackupFaultsTest, ADeletionThatWasCutOffIsGoneOnWith) {
@@ -145,6 +192,7 @@ TEST(BackupFaultsTest, ADeletionThatWasCutOffIsGoneOnWith) {
                       ASSERT_THAT(*left, SizeIs(1));
                       ASSERT_THAT(fixture.SnapshotsOf({"backups", "", left->front().base()}),
                                   ElementsAre(left->front().snapshot()));
+                      ExpectNothingElse(fixture);
                       ExpectWhole(fixture, newest, content);
                     }});
 }

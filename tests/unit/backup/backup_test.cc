@@ -171,6 +171,16 @@ TEST_F(BackupTest, ASourceSnapshotRemovedByHandIsSaid) {
   EXPECT_THAT(world.Create(kVolume, true), Fails(kFailedPrecondition, "BACKUP_SNAPSHOT_MISSING"));
 }
 
+TEST_F(BackupTest, ADiskThatShrankNeedsAFullOne) {
+  ASSERT_OK(world.Create(kVolume, false));
+  auto writer = block.OpenWriter(VolumeImage());
+  ASSERT_OK(writer);
+  ASSERT_OK((*writer)->Resize(MiB(8)));
+  ASSERT_OK((*writer)->Finish());
+  EXPECT_THAT(world.Create(kVolume, true), Fails(kFailedPrecondition, "DISK_SHRANK"));
+  ASSERT_OK(world.Create(kVolume, false));
+}
+
 TEST_F(BackupTest, WithoutAPoolNothingIsMade) {
   BackupRoom room = world.room;
   BackupCatalog nowhere(objects, "no-such-pool");
