@@ -1,7 +1,7 @@
 // Writes restore points to disks.
 //
-// A new volume is written under a staged name, `hvagent-restore-<operation id>-<node>`, and renamed when
-// it is whole. A disk that exists is read too, and only what differs is written.
+// A new volume is written under a staged name, `hvagent-restore-<operation id>-<node>`, and renamed
+// when it is whole. A disk that exists is read too, and only what differs is written.
 #ifndef HVAGENT_AGENT_BACKUP_BACKUP_RESTORE_H_
 #define HVAGENT_AGENT_BACKUP_BACKUP_RESTORE_H_
 
