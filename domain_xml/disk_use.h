@@ -11,9 +11,9 @@
 
 namespace hvagent::domain_xml {
 
-// The `name` of every rbd source, "pool/image" or "pool/namespace/image", in the order of the disks;
-// also that of a mirror or a backing store.
-// Errors: INVALID_ARGUMENT when it is not domain XML.
+// The `name` of every rbd source, "pool/image" or "pool/namespace/image", in the order of the
+// disks; also that of a mirror or a backing store. Errors: INVALID_ARGUMENT when it is not domain
+// XML.
 absl::StatusOr<std::vector<std::string>> RbdImagesOf(absl::string_view xml);
 
 }  // namespace hvagent::domain_xml

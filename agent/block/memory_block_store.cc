@@ -83,7 +83,7 @@ class MemoryBlockStore::Writer : public ImageWriter {
 
   absl::Status CreateProtectedSnapshot(const std::string& snapshot) override {
     return Do([&](MemoryImages& images) {
-      return images.CreateProtectedSnapshot({image_, snapshot});
+      return images.CreateProtectedSnapshot({image_, snapshot}, store_.clock_.Now());
     });
   }
 

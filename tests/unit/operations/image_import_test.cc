@@ -159,7 +159,8 @@ TEST(ImageImportTest, UntilItIsWholeItHasNoProperName) {
   auto import = importer.Begin(kId, 1024);
   ASSERT_OK(import);
   ASSERT_OK((*import)->Write(std::string(1024, 'x')));
-  EXPECT_THAT(importer.Pool(), ElementsAre("hvagent-import-" + (*import)->operation_id() + "-compute-1"));
+  EXPECT_THAT(importer.Pool(),
+              ElementsAre("hvagent-import-" + (*import)->operation_id() + "-compute-1"));
   EXPECT_THAT(*importer.catalog.List("", 10), IsEmpty()) << "staged images are not listed";
   ASSERT_OK((*import)->Finish(GoOn));
   EXPECT_THAT(importer.Pool(), ElementsAre(kId));
