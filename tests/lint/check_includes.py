@@ -27,6 +27,7 @@ FLOORS = [
     "agent/imports",
     "agent/operations",
     "agent/backup",
+    "agent/leftovers",
     "agent/service",
     "agent",
 ]
