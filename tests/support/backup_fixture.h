@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/block/memory_block_store.h"
 #include "agent/block/memory_object_store.h"
+#include "base/bytes.h"
 #include "tests/support/backup_world.h"
 #include "tests/support/faulty_object_store.h"
 #include "tests/support/status_matchers.h"
@@ -22,15 +23,15 @@ inline block::ImageName VolumeImage(const std::string& id = kVolume) {
   return {"volumes", "", absl::StrCat("volume-", id)};
 }
 
-// volumes/volume-<kVolume> of 16 MiB in objects of 4 MiB, with 1 MiB of data at its beginning.
+// volumes/volume-<kVolume> in four objects, with 1 MiB of data at its beginning.
 class BackupFixture {
  public:
-  BackupFixture() {
+  explicit BackupFixture(Bytes size = MiB(16)) {
     for (const char* pool : {"volumes", "vms", "backups"}) {
       block.CreatePool(pool);
       objects.CreatePool(pool);
     }
-    EXPECT_OK(block.CreateImage(VolumeImage(), MiB(16), MiB(4)));
+    EXPECT_OK(block.CreateImage(VolumeImage(), size, Bytes(size.count() / 4)));
     Write(0, std::string(1 << 20, 'a'));
   }
 

@@ -25,6 +25,9 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAreArray;
 
+// Small, since there are hundreds of them.
+constexpr Bytes kDisk = MiB(2);
+
 // Prepares a world, begins a job in it, and says what must be so once that has come to its end.
 struct Story {
   std::function<BackupWorld::Job(BackupFixture&)> begin;
@@ -40,7 +43,7 @@ void CutOffEachCall(const Story& story, const absl::Status& failure,
     for (int nth = 1;; ++nth) {
       SCOPED_TRACE(
           absl::StrCat(store_name, " call ", nth, effect == Effect::kDone ? ", done" : ""));
-      BackupFixture fixture;
+      BackupFixture fixture(kDisk);
       const BackupWorld::Job job = story.begin(fixture);
       Store& store = store_of(fixture);
       store.FailNth(nth, failure, effect);
@@ -117,7 +120,7 @@ TEST(BackupFaultsTest, AnIncrementThatWasCutOffIsGoneOnWith) {
 TEST(BackupFaultsTest, AnIncrementThatWasOvertakenIsStillRight) {
   for (int nth = 1;; ++nth) {
     SCOPED_TRACE(nth);
-    BackupFixture fixture;
+    BackupFixture fixture(kDisk);
     ASSERT_OK(fixture.world.Create(kVolume, false));
     fixture.Write(1000, std::string(9000, 'i'));
     const auto job = fixture.world.BeginCreate(kVolume, true);
