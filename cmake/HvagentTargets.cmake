@@ -57,7 +57,7 @@ function(hvagent_add_test NAME)
   set_tests_properties(
     ${NAME}
     PROPERTIES LABELS ${ARG_LABEL}
-               TIMEOUT 120
+               TIMEOUT 300
                ENVIRONMENT
                "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp;LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/lsan.supp")
   if(ARG_LABEL MATCHES "^(unit|contract)$")
