@@ -97,7 +97,8 @@ class Import {
     RETURN_IF_ERROR(
         room_.block.CreateImage(BaseOf(backup_), Bytes(backup_.size_bytes()), kObjectSize));
     ASSIGN_OR_RETURN(writer_, room_.block.OpenWriter(BaseOf(backup_)));
-    return absl::OkStatus();
+    // So that a base that nobody comes back to is known as this node's.
+    return room_.catalog.SetWriter(backup_.base(), {backup_.id(), room_.node_name});
   }
 
   absl::Status OpenBaseOfParent(const DiffHeader& header) {
