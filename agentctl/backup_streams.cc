@@ -9,8 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "agentctl/contact_watch.h"
 #include "agentctl/progress.h"
+#include "agentctl/stream_watch.h"
 #include "agentctl/upload_source.h"
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -19,9 +19,6 @@
 
 namespace hvagent::agentctl {
 namespace {
-
-constexpr absl::Duration kPollInterval = absl::Seconds(5);
-constexpr absl::Duration kPatience = absl::Seconds(30);
 
 // A file that is made whole or not at all, or standard output.
 class Target {
@@ -75,11 +72,6 @@ CallOptions StreamOptions(const Cli& cli, Interrupts& interrupts) {
           /*explain=*/true};
 }
 
-absl::Status SilentFor(absl::Duration patience) {
-  return absl::UnavailableError(
-      absl::StrCat("the node was silent for ", absl::FormatDuration(patience)));
-}
-
 // How a stream ended on both sides.
 struct Outcome {
   absl::Status local;
@@ -89,7 +81,7 @@ struct Outcome {
   bool lost = false;
 
   // Why it failed where the agent did not say.
-  absl::Status Cause() const { return lost ? SilentFor(kPatience) : remote; }
+  absl::Status Cause() const { return lost ? NodeWasSilent() : remote; }
 };
 
 Outcome Receive(Cli& cli, Interrupts& interrupts, Node& node,
@@ -97,9 +89,7 @@ Outcome Receive(Cli& cli, Interrupts& interrupts, Node& node,
   Outcome outcome;
   outcome.remote = node.Call(StreamOptions(cli, interrupts), [&](const Node::Channel& channel,
                                                                  grpc::ClientContext& context) {
-    const ContactWatch watch(context, kPollInterval, kPatience, [&] {
-      return node.CheckReachable({kPollInterval, nullptr, /*explain=*/false});
-    });
+    const ContactWatch watch = WatchStream(context, node);
     v1::BackupService::Stub stub(channel);
     const auto reader = stub.Export(&context, request);
     Progress progress(cli.streams().err, cli.streams().err_is_terminal, request.id());
@@ -123,9 +113,7 @@ Outcome Send(Cli& cli, Interrupts& interrupts, Node& node, const v1::BackupDisk&
   Outcome outcome;
   outcome.remote = node.Call(StreamOptions(cli, interrupts), [&](const Node::Channel& channel,
                                                                  grpc::ClientContext& context) {
-    const ContactWatch watch(context, kPollInterval, kPatience, [&] {
-      return node.CheckReachable({kPollInterval, nullptr, /*explain=*/false});
-    });
+    const ContactWatch watch = WatchStream(context, node);
     v1::BackupService::Stub stub(channel);
     const auto writer = stub.Import(&context, &operation);
     Progress progress(cli.streams().err, cli.streams().err_is_terminal, "import");

@@ -8,9 +8,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "agentctl/contact_watch.h"
 #include "agentctl/interrupts.h"
 #include "agentctl/progress.h"
+#include "agentctl/stream_watch.h"
 #include "base/clock.h"
 #include "base/status_macros.h"
 #include "hvagent/v1/operation_service.grpc.pb.h"
@@ -18,8 +18,6 @@
 namespace hvagent::agentctl {
 namespace {
 
-constexpr absl::Duration kPollInterval = absl::Seconds(5);
-constexpr absl::Duration kPatience = absl::Seconds(30);
 constexpr absl::Duration kRetryPause = absl::Milliseconds(500);
 
 bool HasEnded(const v1::Operation& operation) {
@@ -65,7 +63,7 @@ class Follower {
       interrupted_ = interrupts.interrupted();
       if (HasEnded(operation_) || interrupted_) return status;
       const bool broke = status.ok() || absl::IsUnavailable(status);
-      if (!broke || SystemClock().Monotonic() - last_contact_ > kPatience) return status;
+      if (!broke || SystemClock().Monotonic() - last_contact_ > kStreamPatience) return status;
       std::this_thread::sleep_for(absl::ToChronoMilliseconds(kRetryPause));
     }
   }
@@ -78,9 +76,7 @@ class Follower {
     const absl::Status status =
         node_.Call({TimeLeft(), &interrupts.calls(), /*explain=*/true},
                    [&](const Node::Channel& channel, grpc::ClientContext& context) {
-                     const ContactWatch watch(context, kPollInterval, kPatience, [&] {
-                       return node_.CheckReachable({kPollInterval, nullptr, /*explain=*/false});
-                     });
+                     const ContactWatch watch = WatchStream(context, node_);
                      v1::OperationService::Stub stub(channel);
                      const auto reader = stub.Watch(&context, request);
                      while (reader->Read(&operation_)) {
@@ -94,8 +90,7 @@ class Follower {
                    });
     if (!lost) return status;
     last_contact_ = -absl::InfiniteDuration();
-    return absl::UnavailableError(
-        absl::StrCat("the node was silent for ", absl::FormatDuration(kPatience)));
+    return NodeWasSilent();
   }
 
   absl::Status Cancel() {

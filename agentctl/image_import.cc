@@ -6,9 +6,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "agentctl/contact_watch.h"
 #include "agentctl/follow.h"
 #include "agentctl/progress.h"
+#include "agentctl/stream_watch.h"
 #include "agentctl/upload_source.h"
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -19,8 +19,6 @@ namespace hvagent::agentctl {
 namespace {
 
 constexpr absl::string_view kQcow2Magic("QFI\xfb", 4);
-constexpr absl::Duration kPollInterval = absl::Seconds(5);
-constexpr absl::Duration kPatience = absl::Seconds(30);
 
 // A disk of the bytes of a qcow2 file is hardly ever what is wanted, and boots no guest.
 absl::Status CheckFormatIsSaid(absl::string_view first_bytes, const ImportWish& wish) {
@@ -86,9 +84,7 @@ absl::StatusOr<v1::Operation> ImportImage(Cli& cli, Interrupts& interrupts, Node
                          &interrupts.calls(), /*explain=*/true};
   const absl::Status status =
       node.Call(call, [&](const Node::Channel& channel, grpc::ClientContext& context) {
-        const ContactWatch watch(context, kPollInterval, kPatience, [&] {
-          return node.CheckReachable({kPollInterval, nullptr, /*explain=*/false});
-        });
+        const ContactWatch watch = WatchStream(context, node);
         v1::ImageService::Stub stub(channel);
         const auto writer = stub.Import(&context, &operation);
         {
@@ -109,10 +105,7 @@ absl::StatusOr<v1::Operation> ImportImage(Cli& cli, Interrupts& interrupts, Node
   }
   if (!sent.local.ok()) return Annotate(sent.local, "the upload was cancelled");
   if (from_agent) return status;
-  const absl::Status cause = lost
-                                 ? absl::UnavailableError(absl::StrCat(
-                                       "the node was silent for ", absl::FormatDuration(kPatience)))
-                                 : status;
+  const absl::Status cause = lost ? NodeWasSilent() : status;
   if (sent.complete) {
     return WithHint(
         WithExit(Annotate(cause, "everything was sent, but no answer came"), ExitCode::kInDoubt),
