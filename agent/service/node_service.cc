@@ -6,6 +6,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/reconcile/monitors.h"
+#include "agent/service/push_request.h"
+#include "agent/service/request_key.h"
 #include "agent/service/unary.h"
 #include "base/status_macros.h"
 #include "base/version.h"
@@ -25,20 +27,35 @@ std::string ToText(const domain_xml::MonitorHost& host) {
 NodeService::NodeService(WorkerPool& pool, std::string backend,
                          const reconcile::VmWorkerOptions& options,
                          hypervisor::Hypervisor& hypervisor, block::BlockStore& block,
-                         state::StateStore& state, NodeHealth& health)
+                         state::StateStore& state, NodeHealth& health, reconcile::Pushes& pushes)
     : pool_(pool),
       backend_(std::move(backend)),
       options_(options),
       hypervisor_(hypervisor),
       block_(block),
       state_(state),
-      health_(health) {}
+      health_(health),
+      pushes_(pushes) {}
 
 grpc::ServerUnaryReactor* NodeService::GetNode(grpc::CallbackServerContext* context,
                                                const v1::GetNodeRequest* request,
                                                v1::Node* response) {
   (void)request;  // empty
   return AnswerOnPool<v1::Node>(context, pool_, response, [this] { return Describe(); });
+}
+
+grpc::ServerUnaryReactor* NodeService::PushState(grpc::CallbackServerContext* context,
+                                                 const v1::PushStateRequest* request,
+                                                 v1::PushStateResponse* response) {
+  return AnswerOnPool<v1::PushStateResponse>(
+      context, pool_, response, [this, request]() -> absl::StatusOr<v1::PushStateResponse> {
+        v1::PushStateRequest push = *request;
+        RETURN_IF_ERROR(AdmitPush(options_.node_name, push));
+        push.set_dry_run(false);  // it says the same
+        ASSIGN_OR_RETURN(const state::RequestKey key, KeyOf("NodeService.PushState", push));
+        push.set_dry_run(request->dry_run());
+        return pushes_.Push(push, key.body_digest, key);
+      });
 }
 
 absl::StatusOr<v1::Node> NodeService::Describe() {

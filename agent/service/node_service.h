@@ -6,6 +6,7 @@
 
 #include "agent/block/block_store.h"
 #include "agent/hypervisor/hypervisor.h"
+#include "agent/reconcile/pushes.h"
 #include "agent/reconcile/vm_worker.h"
 #include "agent/service/node_health.h"
 #include "agent/state/state_store.h"
@@ -19,10 +20,13 @@ class NodeService final : public v1::NodeService::CallbackService {
  public:
   NodeService(WorkerPool& pool, std::string backend, const reconcile::VmWorkerOptions& options,
               hypervisor::Hypervisor& hypervisor, block::BlockStore& block,
-              state::StateStore& state, NodeHealth& health);
+              state::StateStore& state, NodeHealth& health, reconcile::Pushes& pushes);
 
   grpc::ServerUnaryReactor* GetNode(grpc::CallbackServerContext* context,
                                     const v1::GetNodeRequest* request, v1::Node* response) override;
+  grpc::ServerUnaryReactor* PushState(grpc::CallbackServerContext* context,
+                                      const v1::PushStateRequest* request,
+                                      v1::PushStateResponse* response) override;
 
  private:
   absl::StatusOr<v1::Node> Describe();
@@ -37,6 +41,7 @@ class NodeService final : public v1::NodeService::CallbackService {
   block::BlockStore& block_;
   state::StateStore& state_;
   NodeHealth& health_;
+  reconcile::Pushes& pushes_;
 };
 
 }  // namespace hvagent::service

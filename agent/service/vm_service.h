@@ -59,8 +59,6 @@ class VmService final : public v1::VmService::CallbackService {
   absl::StatusOr<v1::Vm> RebootNow(const v1::RebootVmRequest& request);
   // Fills `shown` with the VM as it is when the call is answered.
   absl::Status Show(const std::string& id, v1::Vm* shown);
-  // The spec as this node stores it. Errors: INVALID_ARGUMENT (the field's path under "spec").
-  absl::StatusOr<v1::VmSpec> Admit(const v1::VmSpec& spec) const;
 
   const SettleContext settle_;
   reconcile::DesiredVms& vms_;
