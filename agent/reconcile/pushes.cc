@@ -252,12 +252,21 @@ absl::Status Pushes::DecideLeftOut(const v1::PushStateRequest& push, const Store
                             push.max_deletions(), ": nothing was changed"));
 }
 
+v1::VmProblem ProblemOf(const std::string& uuid, const std::string& name, const absl::Status& why) {
+  v1::VmProblem problem;
+  problem.set_uuid(uuid);
+  problem.set_name(name);
+  problem.set_reason(ErrorReason(why).value_or(absl::StatusCodeToString(why.code())));
+  problem.set_message(std::string(why.message()));
+  return problem;
+}
+
 void Pushes::AddActions(Decision& decision) {
   for (size_t i = 0; i < decision.changes.size(); ++i) {
     v1::VmChange& shown = *decision.response.mutable_changes(static_cast<int>(i));
     const absl::StatusOr<std::vector<Action>> actions = vms_.DryRun(decision.changes[i].vm);
     if (!actions.ok()) {
-      shown.set_problem(std::string(actions.status().message()));
+      *decision.response.add_problems() = ProblemOf(shown.uuid(), shown.name(), actions.status());
       continue;
     }
     for (const Action& action : *actions) *shown.add_actions() = Shown(action);

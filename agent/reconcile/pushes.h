@@ -24,6 +24,9 @@
 
 namespace hvagent::reconcile {
 
+// Why a VM is not, or would not be, as it shall be.
+v1::VmProblem ProblemOf(const std::string& uuid, const std::string& name, const absl::Status& why);
+
 class Pushes {
  public:
   // Everything passed by reference outlives this object.

@@ -122,6 +122,29 @@ absl::StatusOr<v1::ListVmsResponse> VmService::ListPage(const v1::ListVmsRequest
   return response;
 }
 
+grpc::ServerUnaryReactor* VmService::Locate(grpc::CallbackServerContext* context,
+                                            const v1::LocateVmsRequest* request,
+                                            v1::LocateVmsResponse* response) {
+  return AnswerOnPool<v1::LocateVmsResponse>(context, settle_.pool, response,
+                                             [this, request] { return LocateAll(*request); });
+}
+
+absl::StatusOr<v1::LocateVmsResponse> VmService::LocateAll(const v1::LocateVmsRequest& request) {
+  v1::LocateVmsResponse response;
+  for (int i = 0; i < request.uuids_size(); ++i) {
+    const auto uuid = Uuid::Parse(request.uuids(i));
+    if (!uuid.ok()) {
+      return InvalidField(absl::StrCat("uuids[", i, "]"), uuid.status().message());
+    }
+    ASSIGN_OR_RETURN(const auto vm, state_.GetVm(*uuid));
+    if (!vm.has_value()) continue;
+    v1::LocateVmsResponse::Place& place = *response.add_vms();
+    place.set_uuid(vm->uuid.ToString());
+    place.set_generation(vm->generation);
+  }
+  return response;
+}
+
 grpc::ServerUnaryReactor* VmService::Start(grpc::CallbackServerContext* context,
                                            const v1::StartVmRequest* request, v1::Vm* response) {
   return SettleCall::Start(
