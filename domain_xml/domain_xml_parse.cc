@@ -108,6 +108,10 @@ absl::StatusOr<std::optional<DomainMark>> ReadMark(pugi::xml_node domain) {
   mark.agent_node = node.attribute("node").value();
   ASSIGN_OR_RETURN(mark.generation,
                    ReadNumber<int64_t>(Attribute(node, "generation"), "metadata/mark/@generation"));
+  if (node.attribute("epoch")) {
+    ASSIGN_OR_RETURN(mark.epoch,
+                     ReadNumber<int64_t>(Attribute(node, "epoch"), "metadata/mark/@epoch"));
+  }
   if (const pugi::xml_node secret = OurChild(node, kStampElement)) {
     SecretStamp stamp;
     stamp.entity = secret.attribute("entity").value();

@@ -114,6 +114,7 @@ void AddMark(pugi::xml_node domain, const DomainMark& mark) {
                                 absl::StrCat("xmlns:", kMarkPrefix).c_str(), kMarkNamespace);
   Set(node, "node", mark.agent_node);
   Set(node, "generation", absl::StrCat(mark.generation));
+  if (mark.epoch != 0) Set(node, "epoch", absl::StrCat(mark.epoch));
   if (mark.secret.has_value()) {
     const std::string stamp = absl::StrCat(kMarkPrefix, ":", kStampElement);
     pugi::xml_node secret = AddWith(node, stamp.c_str(), "entity", mark.secret->entity);
