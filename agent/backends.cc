@@ -13,6 +13,7 @@
 #include "agent/hypervisor/memory_faults.h"
 #include "agent/hypervisor/memory_hypervisor.h"
 #include "agent/hypervisor/memory_secret_store.h"
+#include "base/status_macros.h"
 
 namespace hvagent {
 namespace {
@@ -78,11 +79,16 @@ Backends MakeMemoryBackends(const v1::AgentConfig& config,
   }
   auto objects = std::make_unique<block::MemoryObjectStore>();
   objects->CreatePool(pools.backups());
-  hypervisor->SetDiskOpener([store = block.get()](const std::string& pool,
-                                                  const std::string& rados_namespace,
-                                                  const std::string& image) {
-    return store->GetImage({pool, rados_namespace, image}).status();
-  });
+  hypervisor->SetStorage(
+      {.open = [store = block.get()](const std::string& address,
+                                     const domain_xml::RbdDisk& disk) -> absl::Status {
+         const block::ImageName image = {disk.pool, disk.rados_namespace, disk.image};
+         RETURN_IF_ERROR(store->GetImage(image).status());
+         if (!disk.read_only) store->AddWatcher(image, address);
+         return absl::OkStatus();
+       },
+       .close = [store =
+                     block.get()](const std::string& address) { store->RemoveWatcher(address); }});
   Backends backends;
   backends.name = "memory";
   backends.shared = std::move(faults);

@@ -16,6 +16,9 @@ namespace hvagent::domain_xml {
 // XML.
 absl::StatusOr<std::vector<std::string>> RbdImagesOf(absl::string_view xml);
 
+// The same of the disks that the guest may write.
+absl::StatusOr<std::vector<std::string>> WritableRbdImagesOf(absl::string_view xml);
+
 }  // namespace hvagent::domain_xml
 
 #endif  // HVAGENT_DOMAIN_XML_DISK_USE_H_

@@ -39,6 +39,7 @@ struct SecretStamp {
 struct DomainMark {
   std::string agent_node;             // the node whose agent defined it
   int64_t generation = 0;             // of the spec that the definition was made from
+  int64_t epoch = 0;                  // of the VM's placement; 0: nobody had counted it yet
   std::optional<SecretStamp> secret;  // none where the cluster has no cephx
   friend bool operator==(const DomainMark&, const DomainMark&) = default;
 };

@@ -60,8 +60,10 @@ absl::StatusOr<DomainSpec> ResolveVm(const v1::VmSpec& spec, const Placement& pl
   ASSIGN_OR_RETURN(domain.uuid, Uuid::Parse(vm.uuid()));
   domain.name = vm.name();
   domain.type = placement.type;
-  domain.mark = {
-      .agent_node = placement.node, .generation = placement.generation, .secret = placement.secret};
+  domain.mark = {.agent_node = placement.node,
+                 .generation = placement.generation,
+                 .epoch = placement.epoch,
+                 .secret = placement.secret};
   if (!placement.serial_log_dir.empty()) {
     domain.serial_log_file = absl::StrCat(placement.serial_log_dir, "/", vm.uuid(), ".serial.log");
   }

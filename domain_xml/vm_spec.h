@@ -45,6 +45,7 @@ struct Placement {
   std::optional<SecretStamp> secret;  // which key `auth` leads to, for the domain's mark
   std::string serial_log_dir;         // empty: serial ports are not logged
   int64_t generation = 0;             // of the spec, for the domain's mark
+  int64_t epoch = 0;                  // of the VM's placement, for the domain's mark
 };
 
 // The guest that `spec` asks for at that place: the root disk, `<vms_pool>/<uuid>_disk` or a

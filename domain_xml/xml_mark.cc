@@ -10,7 +10,7 @@
 #include "domain_xml/xml_parts.h"
 
 // <metadata>
-//   <hvagent:mark xmlns:hvagent="..." node="compute-1" generation="7">
+//   <hvagent:mark xmlns:hvagent="..." node="compute-1" generation="7" epoch="3">
 //     <hvagent:secret entity="client.cinder" fingerprint="..." generation="1700000000"/>
 //   </hvagent:mark>
 // </metadata>
@@ -61,6 +61,7 @@ pugi::xml_node WriteMark(pugi::xml_node domain, const DomainMark& mark) {
                                 absl::StrCat("xmlns:", kPrefix).c_str(), kMarkNamespace);
   Set(node, "node", mark.agent_node);
   Set(node, "generation", absl::StrCat(mark.generation));
+  if (mark.epoch != 0) Set(node, "epoch", absl::StrCat(mark.epoch));
   if (mark.secret.has_value()) {
     const std::string stamp = absl::StrCat(kPrefix, ":", kStampElement);
     pugi::xml_node secret = AddWith(node, stamp.c_str(), "entity", mark.secret->entity);
@@ -79,6 +80,10 @@ absl::StatusOr<DomainMark> ReadMark(pugi::xml_node node) {
   mark.agent_node = node.attribute("node").value();
   ASSIGN_OR_RETURN(mark.generation,
                    ReadNumber<int64_t>(Attribute(node, "generation"), "metadata/mark/@generation"));
+  if (node.attribute("epoch")) {
+    ASSIGN_OR_RETURN(mark.epoch,
+                     ReadNumber<int64_t>(Attribute(node, "epoch"), "metadata/mark/@epoch"));
+  }
   if (const pugi::xml_node secret = OurChild(node, kStampElement)) {
     SecretStamp stamp;
     stamp.entity = secret.attribute("entity").value();

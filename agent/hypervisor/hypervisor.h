@@ -91,6 +91,13 @@ class Hypervisor {
   // disk that does not open.
   virtual absl::Status StartDomain(const Uuid& uuid) = 0;
 
+  // As StartDomain, but its guest does not run before ResumeDomain. Its disks are open by then.
+  virtual absl::Status StartDomainPaused(const Uuid& uuid) = 0;
+
+  // Lets a paused guest run, whoever paused it; one that runs is left alone. Idempotent.
+  // Errors: FAILED_PRECONDITION (DOMAIN_NOT_RUNNING: it is shut off).
+  virtual absl::Status ResumeDomain(const Uuid& uuid) = 0;
+
   // Presses the power button and returns; the guest may take its time, or ignore it. A domain
   // that does not run is left alone.
   virtual absl::Status ShutdownDomain(const Uuid& uuid) = 0;

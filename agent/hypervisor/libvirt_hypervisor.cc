@@ -190,14 +190,39 @@ absl::Status StartFailed(const absl::Status& error) {
   return status;
 }
 
-absl::Status Start(virConnectPtr connection, const Uuid& uuid) {
+absl::Status Start(virConnectPtr connection, const Uuid& uuid, unsigned int flags) {
   ASSIGN_OR_RETURN(const VirDomain domain, Find(connection, uuid, "cannot start domain"));
   const std::string what = absl::StrCat("cannot start domain ", virDomainGetName(domain.get()));
-  if (virDomainCreate(domain.get()) == 0) return absl::OkStatus();
+  if (virDomainCreateWithFlags(domain.get(), flags) == 0) return absl::OkStatus();
   const absl::Status error = LibvirtError(what);
   // No look before the attempt: libvirt changes nothing of a domain that runs.
   if (virDomainIsActive(domain.get()) == 1) return absl::OkStatus();
   return StartFailed(error);
+}
+
+absl::Status NotRunning(absl::string_view what) {
+  return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING",
+               absl::StrCat(what, ": it does not run"));
+}
+
+absl::Status Resume(virConnectPtr connection, const Uuid& uuid) {
+  ASSIGN_OR_RETURN(const VirDomain domain, Find(connection, uuid, "cannot resume domain"));
+  const std::string what = absl::StrCat("cannot resume domain ", virDomainGetName(domain.get()));
+  if (virDomainResume(domain.get()) == 0) return absl::OkStatus();
+  const absl::Status error = LibvirtError(what);
+  // libvirt refuses where there is nothing to resume.
+  int state = VIR_DOMAIN_NOSTATE;
+  if (virDomainGetState(domain.get(), &state, nullptr, 0) != 0) return error;
+  switch (ToState(state, 0)) {
+    case DomainState::kRunning:
+      return absl::OkStatus();
+    case DomainState::kPaused:
+      return error;
+    case DomainState::kShutOff:
+    case DomainState::kCrashed:
+      return NotRunning(what);
+  }
+  return error;
 }
 
 absl::Status Shutdown(virConnectPtr connection, const Uuid& uuid) {
@@ -241,10 +266,7 @@ absl::Status AskAgent(virConnectPtr connection, const Uuid& uuid, absl::string_v
   ASSIGN_OR_RETURN(const VirDomain domain, Find(connection, uuid, cannot));
   const std::string what = absl::StrCat(cannot, " ", virDomainGetName(domain.get()));
   ASSIGN_OR_RETURN(const bool active, IsActive(domain.get(), what));
-  if (!active) {
-    return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING",
-                 absl::StrCat(what, ": it does not run"));
-  }
+  if (!active) return NotRunning(what);
   // A driver that knows no such time has none to wait.
   (void)virDomainAgentSetResponseTimeout(domain.get(), kAgentTimeoutSeconds, 0);
   if (ask(domain.get(), nullptr, 0, 0) >= 0) return absl::OkStatus();
@@ -377,7 +399,19 @@ absl::Status LibvirtHypervisor::DefineDomain(absl::string_view xml) {
 
 absl::Status LibvirtHypervisor::StartDomain(const Uuid& uuid) {
   return connection_->Call(absl::StrCat("cannot start domain ", uuid.ToString()),
-                           [uuid](virConnectPtr connection) { return Start(connection, uuid); });
+                           [uuid](virConnectPtr connection) { return Start(connection, uuid, 0); });
+}
+
+absl::Status LibvirtHypervisor::StartDomainPaused(const Uuid& uuid) {
+  return connection_->Call(absl::StrCat("cannot start domain ", uuid.ToString()),
+                           [uuid](virConnectPtr connection) {
+                             return Start(connection, uuid, VIR_DOMAIN_START_PAUSED);
+                           });
+}
+
+absl::Status LibvirtHypervisor::ResumeDomain(const Uuid& uuid) {
+  return connection_->Call(absl::StrCat("cannot resume domain ", uuid.ToString()),
+                           [uuid](virConnectPtr connection) { return Resume(connection, uuid); });
 }
 
 absl::Status LibvirtHypervisor::ShutdownDomain(const Uuid& uuid) {

@@ -30,6 +30,8 @@ class LibvirtHypervisor final : public Hypervisor {
   absl::StatusOr<secrets::SecretBytes> GetDefinition(const Uuid& uuid) override;
   absl::Status DefineDomain(absl::string_view xml) override;
   absl::Status StartDomain(const Uuid& uuid) override;
+  absl::Status StartDomainPaused(const Uuid& uuid) override;
+  absl::Status ResumeDomain(const Uuid& uuid) override;
   absl::Status ShutdownDomain(const Uuid& uuid) override;
   absl::Status RebootDomain(const Uuid& uuid, bool force) override;
   absl::Status ResizeDisk(const Uuid& uuid, const std::string& pool, const std::string& image,

@@ -1,5 +1,6 @@
 #include "agent/hypervisor/memory_hypervisor.h"
 
+#include <cstring>
 #include <sstream>
 #include <utility>
 
@@ -53,6 +54,14 @@ std::string WithoutPasswords(const std::string& xml) {
   return text.str();
 }
 
+// No two QEMUs are the same client, on whatever node they run.
+std::string NewAddress() {
+  uint32_t nonce = 0;
+  const Uuid random = Uuid::Random();
+  std::memcpy(&nonce, random.bytes().data(), sizeof(nonce));
+  return absl::StrCat("192.0.2.1:0/", nonce);
+}
+
 absl::Status Transient(const DomainInfo& domain) {
   return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_TRANSIENT",
                absl::StrCat("domain ", domain.name, " runs and has no definition"));
@@ -64,9 +73,9 @@ MemoryHypervisor::MemoryHypervisor(HostInfo host, MemoryFaults* faults,
                                    const MemorySecretStore* secrets)
     : host_(std::move(host)), faults_(faults), secrets_(secrets) {}
 
-void MemoryHypervisor::SetDiskOpener(DiskOpener opener) {
+void MemoryHypervisor::SetStorage(Storage storage) {
   MutexLock lock(mutex_);
-  disk_opener_ = std::move(opener);
+  storage_ = std::move(storage);
 }
 
 absl::Status MemoryHypervisor::Health() const { return faults_->Health(); }
@@ -142,34 +151,53 @@ absl::Status MemoryHypervisor::Define(absl::string_view xml) {
 }
 
 absl::Status MemoryHypervisor::StartDomain(const Uuid& uuid) {
-  return faults_->Run([&] { return Start(uuid); });
+  return faults_->Run([&] { return Start(uuid, DomainState::kRunning); });
 }
 
-absl::Status MemoryHypervisor::Start(const Uuid& uuid) {
+absl::Status MemoryHypervisor::StartDomainPaused(const Uuid& uuid) {
+  return faults_->Run([&] { return Start(uuid, DomainState::kPaused); });
+}
+
+absl::Status MemoryHypervisor::Start(const Uuid& uuid, DomainState state) {
   MutexLock lock(mutex_);
   ASSIGN_OR_RETURN(const auto found, Find(uuid));
   Domain& domain = found->second;
   if (domain.IsActive()) return absl::OkStatus();
-  if (absl::Status status = CheckDisks(domain); !status.ok()) {
+  domain.address = NewAddress();
+  if (absl::Status status = OpenDisks(domain); !status.ok()) {
+    if (storage_.close) storage_.close(domain.address);
     return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_START_FAILED",
                  absl::StrCat("cannot start domain ", domain.info.name, ": ", status.message()));
   }
   ++domain.starts;
   domain.live_xml = domain.xml;
-  domain.info.state = DomainState::kRunning;
+  domain.info.state = state;
   events_.Post(uuid);
   return absl::OkStatus();
 }
 
-// What libvirt and QEMU need of each disk before the guest runs.
-absl::Status MemoryHypervisor::CheckDisks(const Domain& domain) const {
+absl::Status MemoryHypervisor::ResumeDomain(const Uuid& uuid) {
+  return faults_->Run([&]() -> absl::Status {
+    MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(const auto found, Find(uuid));
+    DomainInfo& info = found->second.info;
+    if (!found->second.IsActive()) {
+      return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING",
+                   absl::StrCat("cannot resume domain ", info.name, ": it does not run"));
+    }
+    if (info.state == DomainState::kPaused) events_.Post(uuid);
+    info.state = DomainState::kRunning;
+    return absl::OkStatus();
+  });
+}
+
+// What libvirt and QEMU do with each disk before the guest runs.
+absl::Status MemoryHypervisor::OpenDisks(const Domain& domain) const {
   const auto spec = domain_xml::Parse(domain.xml);
   if (!spec.ok()) return absl::OkStatus();  // a foreign domain: its disks are not ours to judge
   for (const domain_xml::RbdDisk& disk : spec->disks) {
     if (disk.auth.has_value()) RETURN_IF_ERROR(secrets_->CheckUsable(disk.auth->secret_uuid));
-    if (disk_opener_) {
-      RETURN_IF_ERROR(disk_opener_(disk.pool, disk.rados_namespace, disk.image));
-    }
+    if (storage_.open) RETURN_IF_ERROR(storage_.open(domain.address, disk));
   }
   return absl::OkStatus();
 }
@@ -302,6 +330,14 @@ bool MemoryHypervisor::IsFrozen(const Uuid& uuid) {
   return it != domains_.end() && it->second.frozen;
 }
 
+void MemoryHypervisor::PauseDomain(const Uuid& uuid) {
+  MutexLock lock(mutex_);
+  const auto it = domains_.find(uuid);
+  if (it == domains_.end() || !it->second.IsActive()) return;
+  it->second.info.state = DomainState::kPaused;
+  events_.Post(uuid);
+}
+
 int MemoryHypervisor::Starts(const Uuid& uuid) {
   MutexLock lock(mutex_);
   const auto it = domains_.find(uuid);
@@ -322,6 +358,7 @@ absl::StatusOr<MemoryHypervisor::Domains::iterator> MemoryHypervisor::Find(const
 
 void MemoryHypervisor::Stop(Domains::iterator domain, DomainState state) {
   events_.Post(domain->first);
+  if (storage_.close) storage_.close(domain->second.address);
   domain->second.info.state = state;
   domain->second.live_xml.clear();
   domain->second.told_sizes.clear();

@@ -4,7 +4,7 @@
 // Any domain XML with a name and a UUID can be defined; a start looks at the disks of our own
 // domains (those that domain_xml::Parse reads) only. AddForeignDomain takes any text.
 //
-// Thread-safe. Nothing blocks, but for the disk opener.
+// Thread-safe. Nothing blocks, but for the storage.
 #ifndef HVAGENT_AGENT_HYPERVISOR_MEMORY_HYPERVISOR_H_
 #define HVAGENT_AGENT_HYPERVISOR_MEMORY_HYPERVISOR_H_
 
@@ -18,22 +18,27 @@
 #include "agent/hypervisor/memory_faults.h"
 #include "agent/hypervisor/memory_secret_store.h"
 #include "base/mutex.h"
+#include "domain_xml/domain_spec.h"
 
 namespace hvagent::hypervisor {
 
 class MemoryHypervisor final : public Hypervisor {
  public:
-  // Whether QEMU could open the image pool[/rados_namespace]/image. Called in StartDomain under a
-  // lock of the hypervisor's, which it must not call back.
-  using DiskOpener = std::function<absl::Status(
-      const std::string& pool, const std::string& rados_namespace, const std::string& image)>;
+  // What the node's QEMUs do with their disks, each as a Ceph client with an address of its own.
+  // Both are called under a lock of the hypervisor's, which they must not call back.
+  struct Storage {
+    // Opens a disk, or says why QEMU cannot.
+    std::function<absl::Status(const std::string& address, const domain_xml::RbdDisk& disk)> open;
+    // The client is gone, with all that it had open.
+    std::function<void(const std::string& address)> close;
+  };
 
   // `faults` and `secrets` outlive this. A guest whose disk names a secret that is not in
   // `secrets`, or has no value, does not start.
   MemoryHypervisor(HostInfo host, MemoryFaults* faults, const MemorySecretStore* secrets);
 
-  // Without one, every image opens.
-  void SetDiskOpener(DiskOpener opener);
+  // Without it, every image opens. Both functions must be given.
+  void SetStorage(Storage storage);
 
   absl::Status Health() const override;
   absl::StatusOr<HostInfo> GetHost() override;
@@ -44,6 +49,8 @@ class MemoryHypervisor final : public Hypervisor {
   absl::StatusOr<secrets::SecretBytes> GetDefinition(const Uuid& uuid) override;
   absl::Status DefineDomain(absl::string_view xml) override;
   absl::Status StartDomain(const Uuid& uuid) override;
+  absl::Status StartDomainPaused(const Uuid& uuid) override;
+  absl::Status ResumeDomain(const Uuid& uuid) override;
   absl::Status ShutdownDomain(const Uuid& uuid) override;
   absl::Status RebootDomain(const Uuid& uuid, bool force) override;
   absl::Status ResizeDisk(const Uuid& uuid, const std::string& pool, const std::string& image,
@@ -66,6 +73,8 @@ class MemoryHypervisor final : public Hypervisor {
   // Guests have one until it is taken away.
   void SetHasAgent(const Uuid& uuid, bool has_agent);
   bool IsFrozen(const Uuid& uuid);
+  // An operator pauses the running guest.
+  void PauseDomain(const Uuid& uuid);
   // How often the domain was started.
   int Starts(const Uuid& uuid);
   // The guest's QEMU dies.
@@ -76,6 +85,7 @@ class MemoryHypervisor final : public Hypervisor {
     DomainInfo info;
     std::string xml;       // what is defined
     std::string live_xml;  // what the running guest was started from
+    std::string address;   // of its QEMU to Ceph
     bool ignores_power_button = false;
     std::map<std::string, uint64_t> told_sizes;  // of the running guest's disks, by image
     bool has_agent = true;
@@ -91,8 +101,8 @@ class MemoryHypervisor final : public Hypervisor {
   absl::StatusOr<Domains::iterator> Find(const Uuid& uuid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status SetFrozen(const Uuid& uuid, bool frozen);
   absl::Status Define(absl::string_view xml);
-  absl::Status Start(const Uuid& uuid);
-  absl::Status CheckDisks(const Domain& domain) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Start(const Uuid& uuid, DomainState state);
+  absl::Status OpenDisks(const Domain& domain) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Stop(Domains::iterator domain, DomainState state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const HostInfo host_;
@@ -100,7 +110,7 @@ class MemoryHypervisor final : public Hypervisor {
   const MemorySecretStore* const secrets_;
   EventDispatcher events_{"domain-events"};
   Mutex mutex_;
-  DiskOpener disk_opener_ ABSL_GUARDED_BY(mutex_);
+  Storage storage_ ABSL_GUARDED_BY(mutex_);
   Domains domains_ ABSL_GUARDED_BY(mutex_);
 };
 

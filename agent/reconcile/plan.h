@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "agent/hypervisor/hypervisor.h"
 #include "agent/state/state_store.h"
+#include "hvagent/v1/push.pb.h"
 
 namespace hvagent::reconcile {
 
@@ -49,6 +50,9 @@ struct Action {
   std::string reason;
   friend bool operator==(const Action&, const Action&) = default;
 };
+
+// The action as the API shows it, with what it means to the guest.
+v1::PlannedAction Shown(const Action& action);
 
 // The actions, in order; none when all is as it shall be. A domain's disk is there before its
 // definition and is removed after it; a domain that is not ours is never acted on.

@@ -49,12 +49,16 @@ MemoryNode::MemoryNode()
   EXPECT_OK(secrets.SetValue(secret, secrets::SecretBytes("not a real key")));
   EXPECT_OK(state->PutSecret(
       {.entity = "client.cinder", .uuid = secret, .usage = "client.cinder secret"}));
-  hypervisor.SetDiskOpener([this](const std::string& pool, const std::string& rados_namespace,
-                                  const std::string& image) {
-    const absl::Status status = block.GetImage({pool, rados_namespace, image}).status();
-    // Faults are ordered for the agent's own calls; QEMU's are not among them.
-    return absl::IsNotFound(status) ? status : absl::OkStatus();
-  });
+  hypervisor.SetStorage(
+      {.open = [this](const std::string& address, const domain_xml::RbdDisk& disk) -> absl::Status {
+         const block::ImageName image = {disk.pool, disk.rados_namespace, disk.image};
+         const absl::Status status = block.GetImage(image).status();
+         // Faults are ordered for the agent's own calls; QEMU's are not among them.
+         if (absl::IsNotFound(status)) return status;
+         if (!disk.read_only) block.AddWatcher(image, address);
+         return absl::OkStatus();
+       },
+       .close = [this](const std::string& address) { block.RemoveWatcher(address); }});
 }
 
 void MemoryNode::AddImage(const std::string& id, Bytes size) {

@@ -132,6 +132,8 @@ TEST_P(HypervisorContract, MissingDomainIsNotFoundByEveryCall) {
   EXPECT_THAT(hypervisor().GetDomainXml(domain.uuid), not_found);
   EXPECT_THAT(hypervisor().GetDefinition(domain.uuid), not_found);
   EXPECT_THAT(hypervisor().StartDomain(domain.uuid), not_found);
+  EXPECT_THAT(hypervisor().StartDomainPaused(domain.uuid), not_found);
+  EXPECT_THAT(hypervisor().ResumeDomain(domain.uuid), not_found);
   EXPECT_THAT(hypervisor().ShutdownDomain(domain.uuid), not_found);
   EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, false), not_found);
   EXPECT_THAT(hypervisor().ResizeDisk(domain.uuid, "volumes", "none", 1 << 20), not_found);
@@ -230,6 +232,27 @@ TEST_P(HypervisorContract, DestroyCutsThePower) {
   EXPECT_THAT(hypervisor().DestroyDomain(domain.uuid), IsOk());
   EXPECT_THAT(hypervisor().StartDomain(domain.uuid), IsOk());
   EXPECT_EQ(StateOf(domain), DomainState::kRunning);
+}
+
+TEST_P(HypervisorContract, AGuestThatIsStartedPausedRunsOnceItIsResumed) {
+  const TestDomain domain = DefinedDomain();
+  EXPECT_THAT(hypervisor().ResumeDomain(domain.uuid),
+              Fails(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING"));
+  if (!subject().guests_start_paused()) {
+    EXPECT_FALSE(hypervisor().StartDomainPaused(domain.uuid).ok());
+    EXPECT_EQ(StateOf(domain), DomainState::kShutOff) << "rather than run it, it does nothing";
+    return;
+  }
+  for (int twice = 0; twice < 2; ++twice) {
+    EXPECT_THAT(hypervisor().StartDomainPaused(domain.uuid), IsOk());
+    EXPECT_EQ(StateOf(domain), DomainState::kPaused);
+  }
+  for (int twice = 0; twice < 2; ++twice) {
+    EXPECT_THAT(hypervisor().ResumeDomain(domain.uuid), IsOk());
+    EXPECT_EQ(StateOf(domain), DomainState::kRunning);
+  }
+  EXPECT_THAT(hypervisor().StartDomainPaused(domain.uuid), IsOk());
+  EXPECT_EQ(StateOf(domain), DomainState::kRunning) << "a guest that runs is left alone";
 }
 
 TEST_P(HypervisorContract, ShutdownPressesThePowerButton) {

@@ -27,6 +27,8 @@ class HypervisorUnderTest {
   virtual std::string domain_type() const = 0;
   // Runs a guest of DomainXml's that nobody has defined; `info` describes it.
   virtual void RunTransient(const DomainInfo& info, const std::string& xml) = 0;
+  // Whether a guest can be started paused; libvirt's test driver cannot.
+  virtual bool guests_start_paused() const = 0;
   // Whether its guest stops when the power button is pressed.
   virtual bool guests_obey_power_button() const = 0;
   // Whether an agent runs in its guest.

@@ -44,6 +44,7 @@ class LibvirtUnderTest final : public HypervisorUnderTest {
         hvagent::testing::IsOk());
   }
 
+  bool guests_start_paused() const override { return domain_type_ != "test"; }
   bool guests_obey_power_button() const override { return guests_obey_; }
   // libvirt's test driver plays one; our guests under QEMU have none.
   bool guests_have_agent() const override { return domain_type_ == "test"; }

@@ -27,6 +27,7 @@ class MemoryUnderTest final : public HypervisorUnderTest {
     hypervisor_.AddForeignDomain(info, xml);
   }
 
+  bool guests_start_paused() const override { return true; }
   bool guests_obey_power_button() const override { return true; }
   bool guests_have_agent() const override { return true; }
 

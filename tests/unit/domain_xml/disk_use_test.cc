@@ -22,6 +22,15 @@ TEST(RbdImagesOfTest, NamesEveryRbdSourceAndNoOther) {
   EXPECT_THAT(*RbdImagesOf("<domain/>"), IsEmpty());
 }
 
+TEST(RbdImagesOfTest, LeavesOutWhatTheGuestMayOnlyReadWhereThatIsAsked) {
+  const char* const xml = R"(<domain><devices>
+      <disk><source protocol='rbd' name='vms/a_disk'/></disk>
+      <disk><source protocol='rbd' name='vms/a_disk.config'/><readonly/></disk>
+      </devices></domain>)";
+  EXPECT_THAT(*RbdImagesOf(xml), ElementsAre("vms/a_disk", "vms/a_disk.config"));
+  EXPECT_THAT(*WritableRbdImagesOf(xml), ElementsAre("vms/a_disk"));
+}
+
 TEST(RbdImagesOfTest, RefusesWhatIsNoDomain) {
   for (const char* xml : {"", "<domain>", "<network/>"}) {
     EXPECT_EQ(ErrorReason(RbdImagesOf(xml).status()), "INVALID_DOMAIN_XML") << xml;

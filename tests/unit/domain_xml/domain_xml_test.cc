@@ -243,6 +243,10 @@ TEST(ParseMarkTest, ReadsTheMarkWhateverItsPrefix) {
       Optional(mark));
   EXPECT_THAT(*with_metadata("<mark xmlns='" + ns + "' node='compute-1' generation='7'/>"),
               Optional(mark));
+  EXPECT_THAT(
+      *with_metadata("<mark xmlns='" + ns + "' node='compute-1' generation='7' epoch='3'/>"),
+      Optional(DomainMark{.agent_node = "compute-1", .generation = 7, .epoch = 3}));
+  EXPECT_FALSE(with_metadata("<mark xmlns='" + ns + "' generation='7' epoch=''/>").ok());
   EXPECT_THAT(*with_metadata("<nova:instance xmlns:nova='http://openstack.org/xmlns/libvirt'/>"
                              "<x:mark xmlns:x='" +
                              ns + "' node='compute-1' generation='7'/>"),

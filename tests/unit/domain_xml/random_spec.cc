@@ -40,6 +40,7 @@ class Generator {
     spec.mark.agent_node = OneIn(8) ? "" : Name();
     spec.mark.generation = OneIn(8) ? std::numeric_limits<int64_t>::max() : Below(1000);
     if (OneIn(16)) spec.mark.generation = std::numeric_limits<int64_t>::min();
+    if (OneIn(2)) spec.mark.epoch = 1 + Below(1000);
     if (!OneIn(4)) {
       spec.mark.secret = SecretStamp{.entity = Name(),
                                      .fingerprint = OneIn(8) ? "" : Name(),

@@ -3,6 +3,7 @@
 
 #include <future>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "base/error.h"
@@ -86,16 +87,38 @@ TEST_F(MemoryHypervisorTest, EphemeralSecretIsGoneAfterRestartOfLibvirt) {
 
 TEST_F(MemoryHypervisorTest, GuestNeedsItsImage) {
   DefineWithSecret();
-  std::string opened;
-  hypervisor_.SetDiskOpener(
-      [&](const std::string& pool, const std::string& rados_namespace, const std::string& image) {
-        opened = pool + "/" + rados_namespace + "/" + image;
-        return absl::NotFoundError("no such image");
-      });
+  std::string opened, opener, closer;
+  hypervisor_.SetStorage({.open =
+                              [&](const std::string& address, const domain_xml::RbdDisk& disk) {
+                                opened = disk.pool + "/" + disk.rados_namespace + "/" + disk.image;
+                                opener = address;
+                                return absl::NotFoundError("no such image");
+                              },
+                          .close = [&](const std::string& address) { closer = address; }});
   EXPECT_THAT(hypervisor_.StartDomain(vm_),
               Fails(absl::StatusCode::kFailedPrecondition, "DOMAIN_START_FAILED"));
   EXPECT_EQ(opened, "vms//disk");
+  EXPECT_EQ(closer, opener);
   EXPECT_EQ(State(), DomainState::kShutOff);
+}
+
+TEST_F(MemoryHypervisorTest, EachStartOpensItsDisksAsAnotherClientUntilTheGuestIsGone) {
+  DefineWithSecret();
+  std::set<std::string> clients, ever;
+  hypervisor_.SetStorage({.open =
+                              [&](const std::string& address, const domain_xml::RbdDisk& /*disk*/) {
+                                clients.insert(address);
+                                ever.insert(address);
+                                return absl::OkStatus();
+                              },
+                          .close = [&](const std::string& address) { clients.erase(address); }});
+  for (size_t starts = 1; starts <= 2; ++starts) {
+    ASSERT_OK(hypervisor_.StartDomainPaused(vm_));
+    EXPECT_EQ(clients.size(), 1u);
+    EXPECT_EQ(ever.size(), starts);
+    starts == 1 ? hypervisor_.CrashDomain(vm_) : (void)hypervisor_.DestroyDomain(vm_);
+    EXPECT_TRUE(clients.empty());
+  }
 }
 
 TEST_F(MemoryHypervisorTest, GuestMayIgnoreThePowerButton) {
