@@ -29,7 +29,7 @@ struct ObservedVm {
 };
 
 enum class ActionKind {
-  kPrepareRootDisk,     // clone it, or find the clone that was made, and grow it
+  kPrepareRootDisk,     // clone it, or find what was made or is to be used, and grow what is ours
   kPrepareConfigDrive,  // write it, or find it written
   kDefineDomain,
   kStartDomain,

@@ -47,7 +47,7 @@ VmWorker::VmWorker(VmWorkerOptions options, hypervisor::Hypervisor& hypervisor,
       hypervisor_(hypervisor),
       block_(block),
       state_(state),
-      disks_(block, options_.images_pool, options_.vms_pool) {}
+      disks_(block, options_.images_pool, options_.vms_pool, options_.volumes_pool) {}
 
 absl::StatusOr<ObservedVm> VmWorker::Observe(const state::VmRecord& vm) {
   ObservedVm observed;
