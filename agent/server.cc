@@ -31,6 +31,7 @@
 #include "agent/operations/volume_catalog.h"
 #include "agent/operations/volume_flatten.h"
 #include "agent/reconcile/desired_vms.h"
+#include "agent/reconcile/pushes.h"
 #include "agent/reconcile/reconciler.h"
 #include "agent/reconcile/status_board.h"
 #include "agent/reconcile/vm_worker.h"
@@ -134,6 +135,7 @@ class Server::Impl {
                 *backends_.registry, *state_),
         reconciler_(LoopOptions(config), worker_, *backends_.hypervisor, *state_, board_, clock_),
         vms_(*state_, requests_, worker_, reconciler_, clock_),
+        pushes_(*state_, requests_, worker_, vms_, reconciler_, clock_),
         view_(*backends_.hypervisor, board_, worker_.options()),
         health_(
             *backends_.hypervisor, *backends_.block, [this] { return keeper_.Health(); }, clock_),
@@ -141,8 +143,8 @@ class Server::Impl {
                      [this] { PurgeTrash(); }),
         idle_load_percent_(config.guests().idle_load_percent()),
         pool_("calls", kCallThreads, kCallQueue),
-        node_service_(pool_, backends_.name, worker_.options(), *backends_.hypervisor,
-                      *backends_.block, *state_, health_),
+        node_service_({pool_, board_, reconciler_}, backends_.name, worker_.options(),
+                      *backends_.hypervisor, *backends_.block, *state_, health_, pushes_),
         secret_service_(pool_, {.backends = keeper_parts_,
                                 .keeper = keeper_,
                                 .reporter = reporter_,
@@ -285,6 +287,7 @@ class Server::Impl {
   reconcile::VmWorker worker_;
   reconcile::Reconciler reconciler_;
   reconcile::DesiredVms vms_;
+  reconcile::Pushes pushes_;
   service::VmView view_;
   service::NodeHealth health_;
   Housekeeper housekeeper_;

@@ -1,7 +1,5 @@
 #include "agentctl/apply.h"
 
-#include <algorithm>
-#include <memory>
 #include <set>
 #include <utility>
 #include <vector>
@@ -12,70 +10,12 @@
 #include "agentctl/listing.h"
 #include "agentctl/manifest_file.h"
 #include "agentctl/secret_sync.h"
-#include "agentctl/views.h"
-#include "agentctl/vm_wait.h"
+#include "agentctl/vm_push.h"
 #include "base/error.h"
 #include "base/status_macros.h"
-#include "base/uuid.h"
-#include "hvagent/v1/vm_service.grpc.pb.h"
 
 namespace hvagent::agentctl {
 namespace {
-
-// How many VMs are awaited at once; each holds a call and a thread open.
-constexpr size_t kMaxVms = 32;
-constexpr absl::Duration kOwnerTimeout = absl::Seconds(5);
-
-struct PlacedVm {
-  const v1::VmSpec* spec = nullptr;
-  Node* node = nullptr;
-};
-
-// The node that has the VM now, or null. A node that does not answer is passed over: it is not
-// the one that the VM is sent to, or it will fail there.
-absl::StatusOr<Node*> FindOwner(const std::vector<Node*>& nodes, const v1::VmSpec& spec) {
-  v1::GetVmRequest request;
-  request.set_id(spec.uuid());
-  const CallOptions call{kOwnerTimeout, nullptr, /*explain=*/false};
-  const auto answers = FanOut(
-      nodes, [&](Node* node) { return node->Read(call, &v1::VmService::Stub::Get, request).ok(); });
-  Node* owner = nullptr;
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    if (!answers[i]) continue;
-    if (owner != nullptr) {
-      return Error(
-          absl::StatusCode::kFailedPrecondition, "VM_AMBIGUOUS",
-          absl::StrCat("VM ", spec.uuid(), " is on ", owner->name(), " and on ", nodes[i]->name()));
-    }
-    owner = nodes[i];
-  }
-  return owner;
-}
-
-absl::StatusOr<std::vector<PlacedVm>> PlaceVms(Cli& cli, const v1::Manifest& manifest) {
-  std::vector<PlacedVm> placed;
-  for (int i = 0; i < manifest.vms_size(); ++i) {
-    ASSIGN_OR_RETURN(Node * node, ChooseNode(cli, manifest, i));
-    placed.push_back({&manifest.vms(i), node});
-  }
-  ASSIGN_OR_RETURN(Session * session, cli.session());
-  const std::vector<Node*> nodes = session->nodes();
-  if (nodes.size() == 1) return placed;
-  const auto owners = FanOut(
-      placed, [&](const PlacedVm& vm) { return FindOwner(nodes, *vm.spec); }, /*max_parallel=*/8);
-  for (size_t i = 0; i < placed.size(); ++i) {
-    RETURN_IF_ERROR(owners[i].status());
-    Node* const owner = *owners[i];
-    if (owner == nullptr || owner == placed[i].node) continue;
-    if (!cli.options.nodes.empty()) {
-      return InvalidField(absl::StrCat("vms[", i, "].uuid"),
-                          absl::StrCat("is a VM on ", owner->name(), ", which --node leaves out"));
-    }
-    cli.Note(absl::StrCat(placed[i].spec->name(), " is on ", owner->name(), " and stays there"));
-    placed[i].node = owner;
-  }
-  return placed;
-}
 
 absl::StatusOr<SecretWish> ReadWish(const v1::SecretManifest& secret) {
   SecretWish wish;
@@ -99,58 +39,17 @@ absl::StatusOr<std::vector<SecretWish>> ReadWishes(const v1::Manifest& manifest)
   return wishes;
 }
 
-absl::StatusOr<std::vector<Node*>> NodesForSecrets(Cli& cli, const std::vector<PlacedVm>& vms) {
-  if (vms.empty() || cli.options.all || !cli.options.nodes.empty()) return cli.Targets();
+absl::StatusOr<std::vector<Node*>> NodesForSecrets(Cli& cli, const std::vector<NodePush>& pushes) {
+  if (pushes.empty() || cli.options.all || !cli.options.nodes.empty()) return cli.Targets();
   std::vector<Node*> nodes;
-  for (const PlacedVm& vm : vms) {
-    if (std::find(nodes.begin(), nodes.end(), vm.node) == nodes.end()) nodes.push_back(vm.node);
-  }
+  for (const NodePush& push : pushes) nodes.push_back(push.node);
   return nodes;
-}
-
-Row RowOfApplied(const PlacedVm& placed, const v1::ApplyVmResponse& response, bool dry_run) {
-  Row row;
-  row.name = absl::StrCat("vm/", placed.spec->uuid());
-  row.node = placed.node->name();
-  row.message = std::make_shared<v1::ApplyVmResponse>(response);
-  Cell result{PowerText(response.vm().status().power_state()), Tone::kGood};
-  std::vector<std::string> reasons;
-  if (dry_run) {
-    std::vector<std::string> actions;
-    for (const v1::PlannedAction& action : response.actions()) {
-      actions.push_back(action.action());
-      reasons.push_back(action.reason());
-    }
-    result = {actions.empty() ? "nothing to do"
-                              : absl::StrCat("would ", absl::StrJoin(actions, ", "))};
-  }
-  row.cells = {
-      {row.name}, {placed.spec->name()}, std::move(result), {absl::StrJoin(reasons, "; ")}};
-  return row;
-}
-
-absl::StatusOr<v1::ApplyVmResponse> ApplyVm(Cli& cli, Interrupts& interrupts,
-                                            const PlacedVm& placed) {
-  v1::ApplyVmRequest request;
-  *request.mutable_spec() = *placed.spec;
-  request.set_request_id(Uuid::Random().ToString());
-  request.set_dry_run(cli.options.dry_run);
-  request.set_wait(!cli.options.dry_run);
-  if (cli.options.dry_run) {
-    return placed.node->Change(cli.change_options(interrupts), &v1::VmService::Stub::Apply,
-                               request);
-  }
-  const std::string& name = placed.spec->name();
-  cli.Note(absl::StrCat(name, " on ", placed.node->name(), ": applying"));
-  return placed.node->Change(WaitForVm(cli, interrupts, placed.spec->uuid(), name),
-                             &v1::VmService::Stub::Apply, request);
 }
 
 // Returns the nodes where a secret failed.
 std::set<Node*> ApplySecrets(Cli& cli, Interrupts& interrupts,
                              const std::vector<SecretWish>& wishes, const std::vector<Node*>& nodes,
-                             Outcome& outcome) {
-  const bool dry_run = cli.options.dry_run;
+                             bool dry_run, Outcome& outcome) {
   std::set<Node*> failed;
   for (const SecretWish& wish : wishes) {
     const std::string what = absl::StrCat("sync the secret of ", wish.request.entity());
@@ -174,46 +73,81 @@ std::set<Node*> ApplySecrets(Cli& cli, Interrupts& interrupts,
   return failed;
 }
 
-}  // namespace
-
-ExitCode Apply(Cli& cli, const std::string& file, bool vms_only) {
-  const std::string what = absl::StrCat("apply ", file == "-" ? "standard input" : file);
-  const auto manifest = ReadManifest(file);
-  if (!manifest.ok()) return cli.Fail({"apply", "", manifest.status()});  // it names the file
-  if (vms_only && !manifest->secrets().empty()) {
-    return cli.Fail(
-        {what, "", InvalidField("secrets", "`vm apply` takes VMs only; use `agentctl apply`")});
-  }
-  const auto wishes = ReadWishes(*manifest);
-  if (!wishes.ok()) return cli.Fail({what, "", wishes.status()});
-  const auto vms = PlaceVms(cli, *manifest);
-  if (!vms.ok()) return cli.Fail({what, "", vms.status()});
-  const auto nodes = NodesForSecrets(cli, *vms);
-  if (!nodes.ok()) return cli.Fail({what, "", nodes.status()});
-
-  Interrupts interrupts;
-  Outcome outcome(cli, ChangeColumns(cli.options.dry_run));
-  const std::set<Node*> failed = ApplySecrets(cli, interrupts, *wishes, *nodes, outcome);
-  const auto answers = FanOut(
-      *vms,
-      [&](const PlacedVm& vm) -> absl::StatusOr<Row> {
-        if (failed.contains(vm.node)) {
-          return absl::FailedPreconditionError("not tried, as a secret failed on its node");
-        }
-        ASSIGN_OR_RETURN(const auto response, ApplyVm(cli, interrupts, vm));
-        return RowOfApplied(vm, response, cli.options.dry_run);
-      },
-      kMaxVms);
-  for (size_t i = 0; i < vms->size(); ++i) {
-    const PlacedVm& vm = (*vms)[i];
-    if (answers[i].ok()) {
-      outcome.AddRow(*answers[i]);
-      outcome.Count(ExitCode::kDone);
-    } else {
-      outcome.Fail(absl::StrCat("apply VM ", vm.spec->name()), vm.node->name(),
-                   answers[i].status());
+// Asks before VMs go that the manifest leaves out.
+absl::Status ConfirmPruning(Cli& cli, const std::vector<NodePush>& pushes) {
+  std::vector<std::string> names;
+  for (const NodePush& push : pushes) {
+    for (const std::string& name : push.deleted_names) {
+      names.push_back(absl::StrCat(name, " on ", push.node->name()));
     }
   }
+  if (names.empty() || cli.options.dry_run) return absl::OkStatus();
+  return cli.Confirm(absl::StrCat("Delete ", names.size(), " VM(s) that the manifest leaves out (",
+                                  absl::StrJoin(names, ", "), ") with their root disks?"));
+}
+
+// What a manifest asks of the nodes.
+struct Job {
+  std::vector<SecretWish> wishes;
+  std::vector<NodePush> pushes;
+  std::vector<Node*> secret_nodes;
+};
+
+absl::StatusOr<Job> ReadJob(Cli& cli, const std::string& file, const ApplyOptions& options) {
+  ASSIGN_OR_RETURN(const v1::Manifest manifest, ReadManifest(file));
+  if (options.vms_only && !manifest.secrets().empty()) {
+    return InvalidField("secrets", "`vm apply` takes VMs only; use `agentctl apply`");
+  }
+  Job job;
+  ASSIGN_OR_RETURN(job.wishes, ReadWishes(manifest));
+  ASSIGN_OR_RETURN(job.pushes, PlanPushes(cli, manifest));
+  if (options.prune) {
+    ASSIGN_OR_RETURN(const std::vector<Node*> targets, cli.Targets());
+    RETURN_IF_ERROR(AddPruned(cli, targets, job.pushes));
+  }
+  ASSIGN_OR_RETURN(job.secret_nodes, NodesForSecrets(cli, job.pushes));
+  return job;
+}
+
+std::string NameOf(const NodePush& push) {
+  const v1::PushStateRequest& request = push.request;
+  if (request.vms_size() == 1 && request.deletions().empty()) {
+    return absl::StrCat("apply VM ", request.vms(0).spec().name());
+  }
+  return absl::StrCat("apply ", request.vms_size() + request.deletions_size(), " VMs");
+}
+
+}  // namespace
+
+ExitCode Apply(Cli& cli, const std::string& file, const ApplyOptions& options) {
+  const std::string verb = options.diff ? "compare" : "apply";
+  const bool dry_run = cli.options.dry_run || options.diff;
+  const absl::StatusOr<Job> job = ReadJob(cli, file, options);
+  if (!job.ok()) return cli.Fail({verb, "", job.status()});
+  if (const absl::Status agreed = ConfirmPruning(cli, job->pushes); !agreed.ok()) {
+    return cli.Fail({verb, "", agreed});
+  }
+
+  Interrupts interrupts;
+  Outcome outcome(cli, ChangeColumns(dry_run));
+  const std::set<Node*> failed =
+      ApplySecrets(cli, interrupts, job->wishes, job->secret_nodes, dry_run, outcome);
+  const auto answers =
+      FanOut(job->pushes, [&](const NodePush& push) -> absl::StatusOr<v1::PushStateResponse> {
+        if (failed.contains(push.node)) return NotTried("a secret failed on its node");
+        return Send(cli, interrupts, push, dry_run);
+      });
+  bool differs = false;
+  for (size_t i = 0; i < job->pushes.size(); ++i) {
+    const NodePush& push = job->pushes[i];
+    if (answers[i].ok()) {
+      AddRows(push, *answers[i], dry_run, outcome);
+      differs = differs || Changes(*answers[i]);
+    } else {
+      outcome.Fail(NameOf(push), push.node->name(), answers[i].status());
+    }
+  }
+  if (options.diff && differs) outcome.Count(ExitCode::kNotAsItShouldBe);
   return outcome.Show();
 }
 

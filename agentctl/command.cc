@@ -88,6 +88,7 @@ void BuildCommandTree(CommandTree& tree) {
   AddGlobalOptions(tree.root, tree.cli.options);
 
   AddApplyCommand(tree);
+  AddDiffCommand(tree);
   tree.get = AddNoun(tree.root, "get", "List resources, or show one");
   AddNodeCommands(tree);
   AddSecretCommands(tree);

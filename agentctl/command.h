@@ -46,6 +46,7 @@ CLI::App* AddNoun(CLI::App& parent, const std::string& name, const std::string& 
 CLI::Validator DurationInto(std::optional<absl::Duration>& duration);
 
 void AddApplyCommand(CommandTree& tree);
+void AddDiffCommand(CommandTree& tree);
 void AddNodeCommands(CommandTree& tree);
 // `doctor`, under `node`.
 void AddStorageDoctor(CommandTree& tree, CLI::App& node);

@@ -178,7 +178,7 @@ void AddVmCommands(CommandTree& tree) {
   AddCommand(tree, *vm,
              {"apply", "Push a manifest's VMs, and wait until they are as wished",
               "vm apply -f vm.yaml", /*has_dry_run=*/true},
-             [&cli, file] { return Apply(cli, *file, /*vms_only=*/true); })
+             [&cli, file] { return Apply(cli, *file, {.vms_only = true}); })
       ->add_option("-f,--file", *file, "The manifest; - is standard input")
       ->type_name("FILE")
       ->required();

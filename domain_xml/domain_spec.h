@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/uuid.h"
+#include "domain_xml/machine_spec.h"
 
 namespace hvagent::domain_xml {
 
@@ -79,7 +80,11 @@ struct DomainSpec {
   Uuid uuid;
   std::string name;
   DomainType type = DomainType::kQemu;
+  // "pc" or "q35", the newest of its kind when the domain is defined, or a version of one.
+  std::string machine = "pc";
+  Firmware firmware = Firmware::kBios;
   uint32_t vcpus = 1;
+  Cpu cpu;
   uint64_t memory_mib = 0;
   std::vector<RbdDisk> disks;  // in the order of their targets; the first one boots
   std::vector<BridgeNic> nics;

@@ -1,5 +1,5 @@
 // Private to domain_xml: the words that libvirt's XML has for our enums, once for the writer and
-// the reader, and the fixed names that both must agree on.
+// the reader.
 #ifndef HVAGENT_DOMAIN_XML_XML_WORDS_H_
 #define HVAGENT_DOMAIN_XML_XML_WORDS_H_
 
@@ -18,6 +18,15 @@ struct XmlWord {
 
 inline constexpr XmlWord<DomainType> kDomainTypes[] = {{DomainType::kKvm, "kvm"},
                                                        {DomainType::kQemu, "qemu"}};
+// kDefault has no word: the attribute is left out.
+inline constexpr XmlWord<CpuMode> kCpuModes[] = {{CpuMode::kHostModel, "host-model"},
+                                                 {CpuMode::kHostPassthrough, "host-passthrough"},
+                                                 {CpuMode::kNamed, "custom"}};
+inline constexpr XmlWord<CpuPolicy> kCpuPolicies[] = {{CpuPolicy::kForce, "force"},
+                                                      {CpuPolicy::kRequire, "require"},
+                                                      {CpuPolicy::kOptional, "optional"},
+                                                      {CpuPolicy::kDisable, "disable"},
+                                                      {CpuPolicy::kForbid, "forbid"}};
 inline constexpr XmlWord<CacheMode> kCacheModes[] = {{CacheMode::kNone, "none"},
                                                      {CacheMode::kWriteback, "writeback"},
                                                      {CacheMode::kWritethrough, "writethrough"},
@@ -45,15 +54,6 @@ std::optional<Enum> ValueOf(const XmlWord<Enum> (&words)[N], absl::string_view w
   }
   return std::nullopt;
 }
-
-// <metadata>
-//   <hvagent:mark xmlns:hvagent="..." node="compute-1" generation="7">
-//     <hvagent:secret entity="client.cinder" fingerprint="..." generation="1700000000"/>
-//   </hvagent:mark>
-// </metadata>
-inline constexpr char kMarkPrefix[] = "hvagent";
-inline constexpr char kMarkElement[] = "mark";
-inline constexpr char kStampElement[] = "secret";
 
 }  // namespace hvagent::domain_xml
 

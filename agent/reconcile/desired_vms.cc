@@ -1,11 +1,11 @@
 #include "agent/reconcile/desired_vms.h"
 
-#include <algorithm>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "agent/reconcile/vm_change.h"
 #include "base/error.h"
 #include "base/names.h"
 #include "base/status_macros.h"
@@ -15,13 +15,8 @@ namespace hvagent::reconcile {
 namespace {
 
 using state::RequestKey;
+using state::VmChange;
 using state::VmRecord;
-
-absl::Status BeingDeleted(const VmRecord& vm) {
-  return Error(absl::StatusCode::kFailedPrecondition, "VM_DELETING",
-               absl::StrCat("VM ", vm.uuid.ToString(), " (", vm.spec.name(),
-                            ") is being deleted: wait until it is gone"));
-}
 
 absl::Status NoSuchVm(absl::string_view id) {
   return Error(absl::StatusCode::kNotFound, "VM_NOT_FOUND",
@@ -34,10 +29,10 @@ DesiredVms::DesiredVms(state::StateStore& state, state::RequestLog& requests, Vm
                        Reconciler& reconciler, const Clock& clock)
     : state_(state), requests_(requests), worker_(worker), reconciler_(reconciler), clock_(clock) {}
 
-absl::StatusOr<VmRecord> DesiredVms::Store(VmRecord vm, const RequestKey& request) {
-  RETURN_IF_ERROR(requests_.PutVm(vm, request));
-  reconciler_.Enqueue(vm.uuid);
-  return vm;
+absl::StatusOr<VmRecord> DesiredVms::Store(VmChange change, const RequestKey& request) {
+  RETURN_IF_ERROR(requests_.Commit({.vms = {change}}, request));
+  reconciler_.Enqueue(change.vm.uuid);
+  return std::move(change.vm);
 }
 
 absl::StatusOr<VmRecord> DesiredVms::Create(const v1::VmSpec& spec, const RequestKey& request) {
@@ -46,11 +41,9 @@ absl::StatusOr<VmRecord> DesiredVms::Create(const v1::VmSpec& spec, const Reques
   ASSIGN_OR_RETURN(const bool answered, requests_.WasAnswered(request));
   ASSIGN_OR_RETURN(auto existing, state_.GetVm(uuid));
   if (!existing.has_value()) {
-    return Store({.uuid = uuid,
-                  .spec = domain_xml::Normalize(spec),
-                  .generation = 1,
-                  .create_time = clock_.Now()},
-                 request);
+    ASSIGN_OR_RETURN(DecidedChange decided, DecideChange(std::nullopt, domain_xml::Normalize(spec),
+                                                         worker_, clock_.Now()));
+    return Store(std::move(decided.change), request);
   }
   if (answered) return *std::move(existing);
   const auto fields = domain_xml::DifferingFields(existing->spec, spec);
@@ -61,32 +54,12 @@ absl::StatusOr<VmRecord> DesiredVms::Create(const v1::VmSpec& spec, const Reques
                                                           absl::StrJoin(fields, ", "), ")")));
 }
 
-// The record that Apply stores for `spec`, or the one that is stored when it says the same.
-absl::StatusOr<VmRecord> DesiredVms::ChangeFor(const v1::VmSpec& spec) {
+absl::StatusOr<VmChange> DesiredVms::ChangeFor(const v1::VmSpec& spec) {
   ASSIGN_OR_RETURN(const Uuid uuid, Uuid::Parse(spec.uuid()));
-  const v1::VmSpec wanted = domain_xml::Normalize(spec);
-  ASSIGN_OR_RETURN(auto existing, state_.GetVm(uuid));
-  if (!existing.has_value()) {
-    return VmRecord{.uuid = uuid, .spec = wanted, .generation = 1, .create_time = clock_.Now()};
-  }
-  if (existing->deleting) return BeingDeleted(*existing);
-  std::vector<std::string> fields = domain_xml::DifferingFields(existing->spec, wanted);
-  if (fields.empty()) return *std::move(existing);
-  fields.erase(std::remove(fields.begin(), fields.end(), "power_state"), fields.end());
-  if (!fields.empty()) {
-    ASSIGN_OR_RETURN(const bool nothing_exists, worker_.NothingExists(*existing));
-    if (!nothing_exists) {
-      return Error(absl::StatusCode::kFailedPrecondition, "VM_SPEC_DIFFERS",
-                   absl::StrCat("VM ", uuid.ToString(), " (", existing->spec.name(),
-                                ") exists with another spec: only power_state can change, not ",
-                                absl::StrJoin(fields, ", "), "; delete it first"));
-    }
-  }
-  existing->spec = wanted;
-  existing->force_stop = false;
-  existing->restart = false;
-  ++existing->generation;
-  return *std::move(existing);
+  ASSIGN_OR_RETURN(const auto stored, state_.GetVm(uuid));
+  ASSIGN_OR_RETURN(DecidedChange decided,
+                   DecideChange(stored, domain_xml::Normalize(spec), worker_, clock_.Now()));
+  return std::move(decided.change);
 }
 
 absl::StatusOr<VmRecord> DesiredVms::Apply(const v1::VmSpec& spec, const RequestKey& request) {
@@ -94,12 +67,16 @@ absl::StatusOr<VmRecord> DesiredVms::Apply(const v1::VmSpec& spec, const Request
   const KeyedLock lock(changing_, uuid);
   ASSIGN_OR_RETURN(const bool answered, requests_.WasAnswered(request));
   if (answered) return Find(spec.uuid());
-  ASSIGN_OR_RETURN(VmRecord vm, ChangeFor(spec));
-  return Store(std::move(vm), request);
+  ASSIGN_OR_RETURN(VmChange change, ChangeFor(spec));
+  return Store(std::move(change), request);
 }
 
 absl::StatusOr<std::vector<Action>> DesiredVms::DryRun(const v1::VmSpec& spec) {
-  ASSIGN_OR_RETURN(const VmRecord vm, ChangeFor(spec));
+  ASSIGN_OR_RETURN(const VmChange change, ChangeFor(spec));
+  return DryRun(change.vm);
+}
+
+absl::StatusOr<std::vector<Action>> DesiredVms::DryRun(const VmRecord& vm) {
   ASSIGN_OR_RETURN(const auto same_name, state_.GetVmByName(vm.spec.name()));
   if (same_name.has_value() && same_name->uuid != vm.uuid) {
     return Error(absl::StatusCode::kAlreadyExists, "VM_NAME_TAKEN",
@@ -125,13 +102,14 @@ absl::StatusOr<VmRecord> DesiredVms::SetPower(absl::string_view id, v1::PowerSta
   ASSIGN_OR_RETURN(VmRecord vm, Find(named.uuid.ToString()));
   if (answered) return vm;
   if (vm.deleting) return BeingDeleted(vm);
+  const int64_t seen = vm.generation;
   if (vm.spec.power_state() != power || vm.force_stop != force || vm.restart) {
     vm.spec.set_power_state(power);
     vm.force_stop = force;
     vm.restart = false;
     ++vm.generation;
   }
-  return Store(std::move(vm), request);
+  return Store({std::move(vm), seen}, request);
 }
 
 absl::StatusOr<VmRecord> DesiredVms::Restart(absl::string_view id, bool force,
@@ -145,8 +123,8 @@ absl::StatusOr<VmRecord> DesiredVms::Restart(absl::string_view id, bool force,
   vm.spec.set_power_state(v1::RUNNING);
   vm.force_stop = force;
   vm.restart = true;
-  ++vm.generation;
-  return Store(std::move(vm), request);
+  const int64_t seen = vm.generation++;
+  return Store({std::move(vm), seen}, request);
 }
 
 absl::StatusOr<VmRecord> DesiredVms::Delete(absl::string_view id, const RequestKey& request) {
@@ -158,11 +136,12 @@ absl::StatusOr<VmRecord> DesiredVms::Delete(absl::string_view id, const RequestK
     return Error(absl::StatusCode::kNotFound, "ALREADY_DELETED", vm.status().message());
   }
   if (!vm.ok() || answered) return vm;
+  const int64_t seen = vm->generation;
   if (!vm->deleting) {
     vm->deleting = true;
     ++vm->generation;
   }
-  return Store(*std::move(vm), request);
+  return Store({*std::move(vm), seen}, request);
 }
 
 absl::StatusOr<VmRecord> DesiredVms::Find(absl::string_view id) {

@@ -28,6 +28,7 @@ class DesiredVms {
              Reconciler& reconciler, const Clock& clock);
 
   // `spec` is valid here and below; it is stored normalized.
+  // Every change may also fail with ABORTED (VM_CHANGED), when a push changed the VM meanwhile.
   // Errors: ALREADY_EXISTS (VM_EXISTS, VM_NAME_TAKEN, REQUEST_ID_REUSED).
   absl::StatusOr<state::VmRecord> Create(const v1::VmSpec& spec, const state::RequestKey& request);
 
@@ -39,6 +40,9 @@ class DesiredVms {
 
   // What Apply would do. Errors: as Apply, and those that the actions would meet.
   absl::StatusOr<std::vector<Action>> DryRun(const v1::VmSpec& spec);
+  // What would be done if `vm` were stored. Errors: ALREADY_EXISTS (VM_NAME_TAKEN), and those that
+  // the actions would meet.
+  absl::StatusOr<std::vector<Action>> DryRun(const state::VmRecord& vm);
 
   // Errors: NOT_FOUND, FAILED_PRECONDITION (VM_DELETING), ALREADY_EXISTS (REQUEST_ID_REUSED).
   absl::StatusOr<state::VmRecord> SetPower(absl::string_view id, v1::PowerState power, bool force,
@@ -58,8 +62,9 @@ class DesiredVms {
   absl::StatusOr<state::VmRecord> Find(absl::string_view id);
 
  private:
-  absl::StatusOr<state::VmRecord> Store(state::VmRecord vm, const state::RequestKey& request);
-  absl::StatusOr<state::VmRecord> ChangeFor(const v1::VmSpec& spec);
+  absl::StatusOr<state::VmRecord> Store(state::VmChange change, const state::RequestKey& request);
+  // What Apply stores for `spec`.
+  absl::StatusOr<state::VmChange> ChangeFor(const v1::VmSpec& spec);
 
   state::StateStore& state_;
   state::RequestLog& requests_;

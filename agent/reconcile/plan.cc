@@ -226,6 +226,19 @@ absl::StatusOr<std::vector<Action>> WithRecord(const state::VmRecord& desired,
   return actions;
 }
 
+v1::Consequence ConsequenceOf(ActionKind kind) {
+  switch (kind) {
+    case ActionKind::kShutdownDomain:
+    case ActionKind::kDestroyDomain:
+      return v1::STOPS_GUEST;
+    case ActionKind::kRemoveConfigDrive:
+    case ActionKind::kRemoveRootDisk:
+      return v1::DESTROYS_DATA;
+    default:
+      return v1::CONSEQUENCE_UNSPECIFIED;
+  }
+}
+
 }  // namespace
 
 absl::string_view ActionName(ActionKind kind) {
@@ -260,6 +273,14 @@ absl::string_view ActionName(ActionKind kind) {
       return "FORGET_VM";
   }
   return "UNKNOWN";
+}
+
+v1::PlannedAction Shown(const Action& action) {
+  v1::PlannedAction shown;
+  shown.set_action(std::string(ActionName(action.kind)));
+  shown.set_reason(action.reason);
+  shown.set_consequence(ConsequenceOf(action.kind));
+  return shown;
 }
 
 absl::StatusOr<std::vector<Action>> Plan(const state::VmRecord& desired,

@@ -14,6 +14,7 @@
 #include "agent/hypervisor/hypervisor.h"
 #include "agent/reconcile/vm_registrar.h"
 #include "agent/state/state_store.h"
+#include "hvagent/v1/push.pb.h"
 
 namespace hvagent::reconcile {
 
@@ -60,6 +61,9 @@ struct Action {
   std::string reason;
   friend bool operator==(const Action&, const Action&) = default;
 };
+
+// The action as the API shows it, with what it means to the guest.
+v1::PlannedAction Shown(const Action& action);
 
 // The actions, in order; none when all is as it shall be. The registry knows of a change before it
 // takes effect, but for a stop, which waits for nobody. A domain's disk is there before its

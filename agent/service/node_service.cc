@@ -1,11 +1,15 @@
 #include "agent/service/node_service.h"
 
+#include <map>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/reconcile/monitors.h"
+#include "agent/service/push_request.h"
+#include "agent/service/request_key.h"
 #include "agent/service/unary.h"
 #include "base/status_macros.h"
 #include "base/version.h"
@@ -20,25 +24,86 @@ std::string ToText(const domain_xml::MonitorHost& host) {
   return absl::StrCat(host.name, ":", host.port);
 }
 
+// The name of a VM that the push is about.
+std::string NameIn(const v1::PushStateRequest& push, const v1::PushStateResponse& response,
+                   const std::string& uuid) {
+  for (const v1::PushedVm& vm : push.vms()) {
+    if (absl::EqualsIgnoreCase(vm.spec().uuid(), uuid)) return vm.spec().name();
+  }
+  for (const v1::VmChange& change : response.changes()) {
+    if (change.uuid() == uuid) return change.name();
+  }
+  return "";
+}
+
 }  // namespace
 
-NodeService::NodeService(WorkerPool& pool, std::string backend,
+NodeService::NodeService(const SettleContext& settle, std::string backend,
                          const reconcile::VmWorkerOptions& options,
                          hypervisor::Hypervisor& hypervisor, block::BlockStore& block,
-                         state::StateStore& state, NodeHealth& health)
-    : pool_(pool),
+                         state::StateStore& state, NodeHealth& health, reconcile::Pushes& pushes)
+    : settle_(settle),
       backend_(std::move(backend)),
       options_(options),
       hypervisor_(hypervisor),
       block_(block),
       state_(state),
-      health_(health) {}
+      health_(health),
+      pushes_(pushes) {}
 
 grpc::ServerUnaryReactor* NodeService::GetNode(grpc::CallbackServerContext* context,
                                                const v1::GetNodeRequest* request,
                                                v1::Node* response) {
   (void)request;  // empty
-  return AnswerOnPool<v1::Node>(context, pool_, response, [this] { return Describe(); });
+  return AnswerOnPool<v1::Node>(context, settle_.pool, response, [this] { return Describe(); });
+}
+
+grpc::ServerUnaryReactor* NodeService::PushState(grpc::CallbackServerContext* context,
+                                                 const v1::PushStateRequest* request,
+                                                 v1::PushStateResponse* response) {
+  const auto targets = std::make_shared<std::vector<SettleCall::Target>>();
+  return SettleCall::StartAll(
+      context, settle_,
+      [this, request, response, targets] {
+        auto pushed = Push(*request, *response);
+        if (pushed.ok()) *targets = *pushed;
+        return pushed;
+      },
+      [request, response, targets](const std::vector<absl::Status>& settled) {
+        for (size_t i = 0; i < settled.size(); ++i) {
+          if (settled[i].ok()) continue;
+          const std::string uuid = (*targets)[i].uuid.ToString();
+          *response->add_problems() =
+              reconcile::ProblemOf(uuid, NameIn(*request, *response, uuid), settled[i]);
+        }
+        return absl::OkStatus();
+      });
+}
+
+absl::StatusOr<std::vector<SettleCall::Target>> NodeService::Push(
+    const v1::PushStateRequest& request, v1::PushStateResponse& response) {
+  v1::PushStateRequest push = request;
+  RETURN_IF_ERROR(AdmitPush(options_.node_name, push));
+  // How it is asked changes nothing of what it says.
+  push.set_dry_run(false);
+  push.set_wait(false);
+  ASSIGN_OR_RETURN(const state::RequestKey key, KeyOf("NodeService.PushState", push));
+  push.set_dry_run(request.dry_run());
+  ASSIGN_OR_RETURN(response, pushes_.Push(push, key.body_digest, key));
+  if (!request.wait() || request.dry_run()) return std::vector<SettleCall::Target>();
+
+  std::map<std::string, int64_t> generations;
+  for (const v1::PushedVm& vm : push.vms()) generations[vm.spec().uuid()] = 0;
+  for (const v1::PushedDeletion& deletion : push.deletions()) generations[deletion.uuid()] = 0;
+  for (const v1::VmChange& change : response.changes()) {
+    generations[change.uuid()] = change.generation();
+  }
+  std::vector<SettleCall::Target> targets;
+  for (const auto& [id, generation] : generations) {
+    ASSIGN_OR_RETURN(const Uuid uuid, Uuid::Parse(id));
+    targets.push_back({.uuid = uuid, .generation = generation, .wait = true});
+  }
+  return targets;
 }
 
 absl::StatusOr<v1::Node> NodeService::Describe() {

@@ -3,13 +3,15 @@
 #define HVAGENT_AGENT_SERVICE_NODE_SERVICE_H_
 
 #include <string>
+#include <vector>
 
 #include "agent/block/block_store.h"
 #include "agent/hypervisor/hypervisor.h"
+#include "agent/reconcile/pushes.h"
 #include "agent/reconcile/vm_worker.h"
 #include "agent/service/node_health.h"
+#include "agent/service/settle_call.h"
 #include "agent/state/state_store.h"
-#include "base/worker_pool.h"
 #include "hvagent/v1/node_service.grpc.pb.h"
 
 namespace hvagent::service {
@@ -17,12 +19,16 @@ namespace hvagent::service {
 // Thread-safe. Everything passed by reference outlives the service.
 class NodeService final : public v1::NodeService::CallbackService {
  public:
-  NodeService(WorkerPool& pool, std::string backend, const reconcile::VmWorkerOptions& options,
-              hypervisor::Hypervisor& hypervisor, block::BlockStore& block,
-              state::StateStore& state, NodeHealth& health);
+  NodeService(const SettleContext& settle, std::string backend,
+              const reconcile::VmWorkerOptions& options, hypervisor::Hypervisor& hypervisor,
+              block::BlockStore& block, state::StateStore& state, NodeHealth& health,
+              reconcile::Pushes& pushes);
 
   grpc::ServerUnaryReactor* GetNode(grpc::CallbackServerContext* context,
                                     const v1::GetNodeRequest* request, v1::Node* response) override;
+  grpc::ServerUnaryReactor* PushState(grpc::CallbackServerContext* context,
+                                      const v1::PushStateRequest* request,
+                                      v1::PushStateResponse* response) override;
 
  private:
   absl::StatusOr<v1::Node> Describe();
@@ -30,13 +36,18 @@ class NodeService final : public v1::NodeService::CallbackService {
   void DescribeCluster(v1::Node& node);
   absl::Status CountVms(v1::Node::Capacity& capacity);
 
-  WorkerPool& pool_;
+  // Stores the push; `response` is its answer but for what the wait adds. Returns what to wait for.
+  absl::StatusOr<std::vector<SettleCall::Target>> Push(const v1::PushStateRequest& request,
+                                                       v1::PushStateResponse& response);
+
+  const SettleContext settle_;
   const std::string backend_;
   const reconcile::VmWorkerOptions& options_;
   hypervisor::Hypervisor& hypervisor_;
   block::BlockStore& block_;
   state::StateStore& state_;
   NodeHealth& health_;
+  reconcile::Pushes& pushes_;
 };
 
 }  // namespace hvagent::service

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/service/paging.h"
+#include "agent/service/push_request.h"
 #include "agent/service/request_key.h"
 #include "agent/service/unary.h"
 #include "base/error.h"
@@ -39,19 +40,6 @@ VmService::VmService(const SettleContext& settle, reconcile::DesiredVms& vms,
       jobs_(jobs),
       snapshots_(snapshots) {}
 
-absl::StatusOr<v1::VmSpec> VmService::Admit(const v1::VmSpec& spec) const {
-  RETURN_IF_ERROR(PrefixField(domain_xml::ValidateVmSpec(spec), "spec"));
-  const std::string& here = worker_.options().node_name;
-  if (!spec.node().empty() && spec.node() != here) {
-    return InvalidField(
-        "spec.node", absl::StrCat("the VM is meant for \"", spec.node(), "\", and this is \"", here,
-                                  "\": send it to that node's agent"));
-  }
-  v1::VmSpec admitted = domain_xml::Normalize(spec);
-  admitted.set_node(here);
-  return admitted;
-}
-
 absl::Status VmService::Show(const std::string& id, v1::Vm* shown) {
   ASSIGN_OR_RETURN(const VmRecord vm, vms_.Find(id));
   *shown = view_.Show(vm);
@@ -63,7 +51,8 @@ grpc::ServerUnaryReactor* VmService::Create(grpc::CallbackServerContext* context
   return SettleCall::Start(
       context, settle_,
       [this, request]() -> absl::StatusOr<Target> {
-        ASSIGN_OR_RETURN(const v1::VmSpec spec, Admit(request->spec()));
+        ASSIGN_OR_RETURN(const v1::VmSpec spec,
+                         AdmitVm(request->spec(), "spec", worker_.options().node_name));
         ASSIGN_OR_RETURN(const RequestKey key, KeyOf("VmService.Create", *request));
         ASSIGN_OR_RETURN(const VmRecord vm, vms_.Create(spec, key));
         return TargetOf(vm, request->wait());
@@ -81,7 +70,8 @@ grpc::ServerUnaryReactor* VmService::Apply(grpc::CallbackServerContext* context,
   return SettleCall::Start(
       context, settle_,
       [this, request]() -> absl::StatusOr<Target> {
-        ASSIGN_OR_RETURN(const v1::VmSpec spec, Admit(request->spec()));
+        ASSIGN_OR_RETURN(const v1::VmSpec spec,
+                         AdmitVm(request->spec(), "spec", worker_.options().node_name));
         ASSIGN_OR_RETURN(const RequestKey key, KeyOf("VmService.Apply", *request));
         ASSIGN_OR_RETURN(const VmRecord vm, vms_.Apply(spec, key));
         return TargetOf(vm, request->wait());
@@ -90,14 +80,13 @@ grpc::ServerUnaryReactor* VmService::Apply(grpc::CallbackServerContext* context,
 }
 
 absl::StatusOr<v1::ApplyVmResponse> VmService::DryRun(const v1::ApplyVmRequest& request) {
-  ASSIGN_OR_RETURN(const v1::VmSpec spec, Admit(request.spec()));
+  ASSIGN_OR_RETURN(const v1::VmSpec spec,
+                   AdmitVm(request.spec(), "spec", worker_.options().node_name));
   ASSIGN_OR_RETURN(const auto actions, vms_.DryRun(spec));
   v1::ApplyVmResponse response;
   *response.mutable_vm()->mutable_spec() = spec;
   for (const reconcile::Action& action : actions) {
-    v1::PlannedAction* planned = response.add_actions();
-    planned->set_action(std::string(reconcile::ActionName(action.kind)));
-    planned->set_reason(action.reason);
+    *response.add_actions() = reconcile::Shown(action);
   }
   return response;
 }
@@ -130,6 +119,29 @@ absl::StatusOr<v1::ListVmsResponse> VmService::ListPage(const v1::ListVmsRequest
   v1::ListVmsResponse response;
   for (v1::Vm& vm : view_.ShowAll(vms)) *response.add_vms() = std::move(vm);
   if (vms.size() == size) response.set_next_page_token(vms.back().uuid.ToString());
+  return response;
+}
+
+grpc::ServerUnaryReactor* VmService::Locate(grpc::CallbackServerContext* context,
+                                            const v1::LocateVmsRequest* request,
+                                            v1::LocateVmsResponse* response) {
+  return AnswerOnPool<v1::LocateVmsResponse>(context, settle_.pool, response,
+                                             [this, request] { return LocateAll(*request); });
+}
+
+absl::StatusOr<v1::LocateVmsResponse> VmService::LocateAll(const v1::LocateVmsRequest& request) {
+  v1::LocateVmsResponse response;
+  for (int i = 0; i < request.uuids_size(); ++i) {
+    const auto uuid = Uuid::Parse(request.uuids(i));
+    if (!uuid.ok()) {
+      return InvalidField(absl::StrCat("uuids[", i, "]"), uuid.status().message());
+    }
+    ASSIGN_OR_RETURN(const auto vm, state_.GetVm(*uuid));
+    if (!vm.has_value()) continue;
+    v1::LocateVmsResponse::Place& place = *response.add_vms();
+    place.set_uuid(vm->uuid.ToString());
+    place.set_generation(vm->generation);
+  }
   return response;
 }
 
@@ -231,7 +243,8 @@ grpc::ServerUnaryReactor* VmService::RenderXml(grpc::CallbackServerContext* cont
                                                v1::RenderXmlResponse* response) {
   return AnswerOnPool<v1::RenderXmlResponse>(
       context, settle_.pool, response, [this, request]() -> absl::StatusOr<v1::RenderXmlResponse> {
-        ASSIGN_OR_RETURN(const v1::VmSpec admitted, Admit(request->spec()));
+        ASSIGN_OR_RETURN(const v1::VmSpec admitted,
+                         AdmitVm(request->spec(), "spec", worker_.options().node_name));
         ASSIGN_OR_RETURN(const auto spec, worker_.Resolve(admitted, /*generation=*/0));
         v1::RenderXmlResponse rendered;
         ASSIGN_OR_RETURN(*rendered.mutable_xml(), domain_xml::Render(spec));

@@ -35,6 +35,9 @@ class VmService final : public v1::VmService::CallbackService {
   grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context,
                                  const v1::ListVmsRequest* request,
                                  v1::ListVmsResponse* response) override;
+  grpc::ServerUnaryReactor* Locate(grpc::CallbackServerContext* context,
+                                   const v1::LocateVmsRequest* request,
+                                   v1::LocateVmsResponse* response) override;
   grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext* context,
                                   const v1::StartVmRequest* request, v1::Vm* response) override;
   grpc::ServerUnaryReactor* Stop(grpc::CallbackServerContext* context,
@@ -56,11 +59,10 @@ class VmService final : public v1::VmService::CallbackService {
  private:
   absl::StatusOr<v1::ApplyVmResponse> DryRun(const v1::ApplyVmRequest& request);
   absl::StatusOr<v1::ListVmsResponse> ListPage(const v1::ListVmsRequest& request);
+  absl::StatusOr<v1::LocateVmsResponse> LocateAll(const v1::LocateVmsRequest& request);
   absl::StatusOr<v1::Vm> RebootNow(const v1::RebootVmRequest& request);
   // Fills `shown` with the VM as it is when the call is answered.
   absl::Status Show(const std::string& id, v1::Vm* shown);
-  // The spec as this node stores it. Errors: INVALID_ARGUMENT (the field's path under "spec").
-  absl::StatusOr<v1::VmSpec> Admit(const v1::VmSpec& spec) const;
 
   const SettleContext settle_;
   reconcile::DesiredVms& vms_;

@@ -78,6 +78,7 @@ v1::Vm VmView::Build(const state::VmRecord& vm, const absl::StatusOr<v1::PowerSt
         absl::StrCat(options_.serial_log_dir, "/", vm.uuid.ToString(), ".serial.log"));
   }
   status.set_deleting(vm.deleting);
+  status.set_claimed(vm.claimed);
   return shown;
 }
 

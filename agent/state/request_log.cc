@@ -29,9 +29,11 @@ absl::Status RequestLog::Remember(const RequestKey& key) {
   return absl::IsAlreadyExists(status) ? absl::OkStatus() : status;
 }
 
-absl::Status RequestLog::PutVm(const VmRecord& vm, const RequestKey& key) {
-  if (key.id.empty()) return state_.PutVm(vm);
-  return state_.PutVmWithRequest(vm, key.id, RecordOf(key), clock_.Now());
+absl::Status RequestLog::Commit(Changes changes, const RequestKey& key) {
+  changes.request_id = key.id;
+  changes.request = RecordOf(key);
+  changes.now = clock_.Now();
+  return state_.Commit(changes);
 }
 
 }  // namespace hvagent::state

@@ -32,8 +32,9 @@ class RequestLog {
   // Remembers a call that has had its effect. Idempotent.
   absl::Status Remember(const RequestKey& key);
 
-  // Stores `vm` and remembers `key`, both or neither.
-  absl::Status PutVm(const VmRecord& vm, const RequestKey& key);
+  // Makes these changes, and remembers `key` with them: all or nothing. Errors: as
+  // StateStore::Commit.
+  absl::Status Commit(Changes changes, const RequestKey& key);
 
  private:
   StateStore& state_;

@@ -29,7 +29,7 @@ constexpr char kNewFileName[] = "state.db.new";
 constexpr int64_t kSmallestPage = 512;
 
 constexpr int32_t kApplicationId = 0x68766167;  // "hvag"; file(1) shows it
-constexpr int32_t kSchemaVersion = 3;
+constexpr int32_t kSchemaVersion = 4;
 
 // Times are nanoseconds since 1970, UUIDs are 16 bytes. What SQL never looks into is kept as a
 // serialized message, so that a new field needs no new schema.
@@ -42,8 +42,16 @@ constexpr char kSchema[] = R"sql(
     restart INTEGER NOT NULL DEFAULT 0,
     deleting INTEGER NOT NULL,
     create_time INTEGER NOT NULL,
-    spec BLOB NOT NULL
+    spec BLOB NOT NULL,
+    claimed INTEGER NOT NULL DEFAULT 0
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE pushes (
+    id INTEGER PRIMARY KEY NOT NULL CHECK (id = 1),
+    controller TEXT NOT NULL,
+    term INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    digest BLOB NOT NULL
+  ) STRICT;
   CREATE TABLE secrets (
     entity TEXT PRIMARY KEY NOT NULL,
     uuid BLOB NOT NULL,
@@ -89,6 +97,16 @@ constexpr const char* kUpgrades[] = {
 )sql",
     R"sql(
   ALTER TABLE vms ADD COLUMN restart INTEGER NOT NULL DEFAULT 0;
+)sql",
+    R"sql(
+  ALTER TABLE vms ADD COLUMN claimed INTEGER NOT NULL DEFAULT 0;
+  CREATE TABLE pushes (
+    id INTEGER PRIMARY KEY NOT NULL CHECK (id = 1),
+    controller TEXT NOT NULL,
+    term INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    digest BLOB NOT NULL
+  ) STRICT;
 )sql",
 };
 static_assert(std::size(kUpgrades) == kSchemaVersion - 1);

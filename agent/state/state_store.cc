@@ -18,7 +18,8 @@ namespace hvagent::state {
 namespace {
 
 constexpr char kSelectVm[] =
-    "SELECT uuid, spec, generation, force_stop, restart, deleting, create_time FROM vms ";
+    "SELECT uuid, spec, generation, force_stop, restart, deleting, create_time, "
+    "claimed FROM vms ";
 constexpr char kSelectSecret[] =
     "SELECT entity, uuid, usage, ephemeral, private, replacing, fingerprint, generation, "
     "sealed_key, prove_time, superseded_by FROM secrets ";
@@ -71,6 +72,7 @@ absl::StatusOr<VmRecord> ReadVm(const Statement& row) {
   vm.restart = row.Bool(4);
   vm.deleting = row.Bool(5);
   vm.create_time = absl::FromUnixNanos(row.Int(6));
+  vm.claimed = row.Bool(7);
   return vm;
 }
 
@@ -138,11 +140,11 @@ absl::Status InsertVm(Database& database, const VmRecord& vm) {
       Statement insert,
       database.Prepare(
           "INSERT INTO vms (uuid, name, generation, force_stop, restart, deleting, create_time, "
-          "spec) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) "
+          "spec, claimed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) "
           "ON CONFLICT (uuid) DO UPDATE SET name = ?2, generation = ?3, force_stop = ?4, "
-          "restart = ?5, deleting = ?6, create_time = ?7, spec = ?8",
+          "restart = ?5, deleting = ?6, create_time = ?7, spec = ?8, claimed = ?9",
           ToBlob(vm.uuid), vm.spec.name(), vm.generation, vm.force_stop, vm.restart, vm.deleting,
-          absl::ToUnixNanos(vm.create_time), Blob{vm.spec.SerializeAsString()}));
+          absl::ToUnixNanos(vm.create_time), Blob{vm.spec.SerializeAsString()}, vm.claimed));
   absl::Status status = insert.Run();
   if (absl::IsAlreadyExists(status)) {
     return Error(absl::StatusCode::kAlreadyExists, "VM_NAME_TAKEN",
@@ -150,6 +152,42 @@ absl::Status InsertVm(Database& database, const VmRecord& vm) {
                               vm.uuid.ToString(), " another one"));
   }
   return status;
+}
+
+absl::StatusOr<int64_t> ReadGeneration(const Statement& row) { return row.Int(0); }
+
+absl::Status CheckSeen(Database& database, const VmChange& change) {
+  ASSIGN_OR_RETURN(const auto generation,
+                   ReadOne(database.Prepare("SELECT generation FROM vms WHERE uuid = ?1",
+                                            ToBlob(change.vm.uuid)),
+                           &ReadGeneration));
+  if (generation.value_or(0) == change.seen_generation) return absl::OkStatus();
+  return Error(absl::StatusCode::kAborted, "VM_CHANGED",
+               absl::StrCat("VM ", change.vm.uuid.ToString(), " (", change.vm.spec.name(),
+                            ") was changed by somebody else meanwhile: it is at generation ",
+                            generation.value_or(0), ", not ", change.seen_generation,
+                            "; look at it and try again"));
+}
+
+// What was wished stays; all else may have moved on since it was seen.
+absl::Status UpdateClaim(Database& database, const VmRecord& vm) {
+  return RunOnce(
+      database.Prepare("UPDATE vms SET claimed = ?2 WHERE uuid = ?1", ToBlob(vm.uuid), vm.claimed));
+}
+
+// controller, term, generation, digest
+absl::StatusOr<PushRecord> ReadPush(const Statement& row) {
+  return PushRecord{.controller = std::string(row.Bytes(0)),
+                    .term = row.Int(1),
+                    .generation = row.Int(2),
+                    .digest = std::string(row.Bytes(3))};
+}
+
+absl::Status InsertPush(Database& database, const PushRecord& push) {
+  return RunOnce(
+      database.Prepare("INSERT OR REPLACE INTO pushes (id, controller, term, generation, digest) "
+                       "VALUES (1, ?1, ?2, ?3, ?4)",
+                       push.controller, push.term, push.generation, Blob{push.digest}));
 }
 
 absl::Status InsertRequest(Database& database, absl::string_view request_id,
@@ -241,6 +279,30 @@ absl::Status StateStore::EndRestart(const Uuid& uuid, int64_t generation) {
 absl::Status StateStore::RemoveVm(const Uuid& uuid) {
   return impl_->Write([&](Database& database) {
     return RunOnce(database.Prepare("DELETE FROM vms WHERE uuid = ?1", ToBlob(uuid)));
+  });
+}
+
+absl::Status StateStore::Commit(const Changes& changes) {
+  return impl_->Write([&](Database& database) -> absl::Status {
+    for (const VmChange& change : changes.vms) {
+      RETURN_IF_ERROR(CheckSeen(database, change));
+      RETURN_IF_ERROR(change.vm.generation == change.seen_generation
+                          ? UpdateClaim(database, change.vm)
+                          : InsertVm(database, change.vm));
+    }
+    if (changes.push.has_value()) RETURN_IF_ERROR(InsertPush(database, *changes.push));
+    if (changes.request_id.empty()) return absl::OkStatus();
+    return InsertRequest(database, changes.request_id, changes.request, changes.now);
+  });
+}
+
+absl::StatusOr<PushRecord> StateStore::GetLastPush() {
+  return impl_->Read([&](Database& database) -> absl::StatusOr<PushRecord> {
+    ASSIGN_OR_RETURN(
+        auto push,
+        ReadOne(database.Prepare("SELECT controller, term, generation, digest FROM pushes"),
+                &ReadPush));
+    return push.value_or(PushRecord{});
   });
 }
 
@@ -339,14 +401,6 @@ absl::Status StateStore::PutRequest(absl::string_view request_id, const RequestR
                                     absl::Time now) {
   return impl_->Write(
       [&](Database& database) { return InsertRequest(database, request_id, record, now); });
-}
-
-absl::Status StateStore::PutVmWithRequest(const VmRecord& vm, absl::string_view request_id,
-                                          const RequestRecord& request, absl::Time now) {
-  return impl_->Write([&](Database& database) -> absl::Status {
-    RETURN_IF_ERROR(InsertVm(database, vm));
-    return InsertRequest(database, request_id, request, now);
-  });
 }
 
 absl::Status StateStore::PruneRequests(absl::Time cutoff) {

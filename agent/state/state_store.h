@@ -33,7 +33,25 @@ struct VmRecord {
   bool force_stop = false;  // to stop it, cut the power instead of asking the guest
   bool restart = false;     // with RUNNING: it is stopped first, whatever ran until then
   bool deleting = false;
+  // Whether the node's controller has named it in a push. One that it has not (an operator made it,
+  // or it came from another node) is not the controller's to delete by leaving it out.
+  bool claimed = false;
   absl::Time create_time;
+};
+
+// A VM as it shall be from now on, decided by somebody who saw it at `seen_generation`; 0: who saw
+// none. At the same generation only `claimed` changes.
+struct VmChange {
+  VmRecord vm;
+  int64_t seen_generation = 0;
+};
+
+// The last push of a controller: (term, generation) grows with each.
+struct PushRecord {
+  std::string controller;  // empty: none has pushed yet
+  int64_t term = 0;
+  int64_t generation = 0;
+  std::string digest;  // of what was pushed
 };
 
 // The secret that this node keeps for an entity.
@@ -67,6 +85,15 @@ struct RequestRecord {
   std::string body_digest;  // of the request without its id
 };
 
+// What becomes true at once.
+struct Changes {
+  std::vector<VmChange> vms;
+  std::optional<PushRecord> push;
+  std::string request_id;  // empty: not remembered
+  RequestRecord request;
+  absl::Time now;  // of the request
+};
+
 class StateStore {
  public:
   // Opens or makes `directory`/state.db (mode 0600, directory 0700, whose parent must exist).
@@ -94,6 +121,13 @@ class StateStore {
   absl::Status EndRestart(const Uuid& uuid, int64_t generation);
   // Idempotent.
   absl::Status RemoveVm(const Uuid& uuid);
+  // Changes VMs, all or none, and remembers with them what asked for it.
+  // Errors: ABORTED (VM_CHANGED) when a VM is not at the generation that its change saw,
+  // ALREADY_EXISTS (VM_NAME_TAKEN; REQUEST_ID_USED: the id is there).
+  absl::Status Commit(const Changes& changes);
+
+  // --- Pushes ---
+  absl::StatusOr<PushRecord> GetLastPush();
 
   // --- Secrets ---
   // Inserts or replaces by entity.
@@ -120,9 +154,6 @@ class StateStore {
   // Errors: ALREADY_EXISTS (REQUEST_ID_USED) when the id is there.
   absl::Status PutRequest(absl::string_view request_id, const RequestRecord& record,
                           absl::Time now);
-  // As PutVm and PutRequest in one transaction: both or neither, at the cost of one.
-  absl::Status PutVmWithRequest(const VmRecord& vm, absl::string_view request_id,
-                                const RequestRecord& request, absl::Time now);
   absl::Status PruneRequests(absl::Time cutoff);
 
  private:

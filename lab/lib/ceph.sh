@@ -88,6 +88,8 @@ keyring = $ceph_dir/\$name/keyring
 bluestore block size = 10737418240
 bluestore block create = true
 osd memory target = 1073741824
+# Told often that it was down (ceph_thaw), an OSD would end itself as a flapping one.
+osd max markdown count = 1000
 [client]
 log file = /dev/null
 admin socket =
@@ -159,10 +161,17 @@ ceph_service_up() { service_up ceph "$1" "$ceph_dir/log/$1.out" "ceph-${1%%.*}" 
 ceph_admin() { place_run ceph "$@"; }
 ceph_answers() { ceph_admin timeout 5 ceph --connect-timeout 4 mon stat; }
 
-# ceph_is_clean: every placement group can be read and written.
-ceph_is_clean() { ceph_admin ceph pg stat --format json | jq -e '.pg_summary | .num_pgs > 0 and all(.num_pg_by_state[]; .name == "active+clean")'; }
+# ceph_is_clean: every placement group can be read and written, whatever is trimmed or scrubbed meanwhile.
+ceph_is_clean() {
+  ceph_admin timeout 5 ceph pg stat --format json |
+    jq -e '.pg_summary | .num_pgs > 0 and all(.num_pg_by_state[]; .name | test("^active[+]clean([+](snaptrim(_wait)?|scrubbing|deep))*$"))'
+}
 
-ceph_wait_clean() { until_true 60 ceph_is_clean || die "the placement groups do not become clean: see lab/ceph ceph -s"; }
+ceph_wait_clean() {
+  until_true 60 ceph_is_clean && return
+  ceph_admin timeout 10 ceph status >&2 || true
+  die "the placement groups do not become clean: see lab/ceph ceph -s"
+}
 
 # ceph_thaw SERVICE: an OSD that stood still for longer than its read lease gets it back only from its peers, and a lone
 # one never: told that it was down, it peers anew.

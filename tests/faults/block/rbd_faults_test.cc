@@ -61,7 +61,8 @@ absl::Status Eventually(Call call) {
   const absl::Duration deadline = SystemClock().Monotonic() + kPatience;
   while (true) {
     const absl::Status status = call();
-    if (!IsRetryable(status) || SystemClock().Monotonic() > deadline) return status;
+    const bool away = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+    if (!away || SystemClock().Monotonic() > deadline) return status;
     std::this_thread::yield();
   }
 }

@@ -218,9 +218,9 @@ TEST_F(CommandsTest, ApplySyncsSecretsBeforeVmsOnTheNodesThatGetVms) {
   const RunResult result = Run({"apply", "-f", file});
   EXPECT_EQ(result.exit, ExitCode::kDone) << result.err;
   EXPECT_THAT(two_.calls(),
-              ElementsAre("SecretService.Sync client.cinder", "VmService.Apply web-1"));
+              ElementsAre("SecretService.Sync client.cinder", "NodeService.PushState web-1"));
   EXPECT_THAT(one_.calls(), IsEmpty());
-  EXPECT_THAT(result.out, AllOf(HasSubstr(absl::StrCat("vm/", kUuid1)), HasSubstr("RUNNING")));
+  EXPECT_THAT(result.out, AllOf(HasSubstr(absl::StrCat("vm/", kUuid1)), HasSubstr("created")));
   EXPECT_THAT(result.err, IsEmpty());
 }
 
@@ -239,8 +239,8 @@ TEST_F(CommandsTest, NodeWhoseSecretFailedGetsNoVm) {
                              Keyring(dir_), "}\nvms:\n", VmYaml(kUuid1, "web-1", "compute-1"),
                              VmYaml(kUuid2, "web-2", "compute-2")));
   EXPECT_EQ(Run({"apply", "-f", file}).exit, ExitCode::kSomeFailed);
-  EXPECT_THAT(one_.calls(), Not(Contains("VmService.Apply web-1")));
-  EXPECT_THAT(two_.calls(), Contains("VmService.Apply web-2"));
+  EXPECT_THAT(one_.calls(), Not(Contains("NodeService.PushState web-1")));
+  EXPECT_THAT(two_.calls(), Contains("NodeService.PushState web-2"));
 }
 
 TEST_F(CommandsTest, FaultInTheLastVmIsFoundBeforeTheFirstIsSent) {
@@ -263,7 +263,7 @@ TEST_F(CommandsTest, VmWithoutANodeNeedsOneNode) {
   const std::string file = dir_.Write("m.yaml", "vms:\n" + VmYaml(kUuid1, "web-1", ""));
   EXPECT_THAT(Run({"apply", "-f", file}).err, HasSubstr("vms[0].node"));
   EXPECT_EQ(Run({"apply", "-f", file, "--node", "compute-2"}).exit, ExitCode::kDone);
-  EXPECT_THAT(two_.calls(), Contains("VmService.Apply web-1"));
+  EXPECT_THAT(two_.calls(), Contains("NodeService.PushState web-1"));
 }
 
 TEST_F(CommandsTest, RunningVmStaysWhereItIs) {
@@ -271,20 +271,95 @@ TEST_F(CommandsTest, RunningVmStaysWhereItIs) {
   const std::string file = dir_.Write("m.yaml", "vms:\n" + VmYaml(kUuid1, "web-1", "compute-1"));
   EXPECT_EQ(Run({"apply", "-f", file}).exit, ExitCode::kDone);
   EXPECT_THAT(one_.calls(), IsEmpty());
-  EXPECT_THAT(two_.calls(), Contains("VmService.Apply web-1"));
+  EXPECT_THAT(two_.calls(), Contains("NodeService.PushState web-1"));
 }
 
 TEST_F(CommandsTest, DryRunShowsThePlanAndWaitsForNothing) {
   bool waited = true;
-  one_.on_apply = [&](const v1::ApplyVmRequest& request) {
-    waited = request.wait();
-    return request.dry_run() ? grpc::Status::OK : AgentError(grpc::StatusCode::INTERNAL, "X", "x");
+  one_.on_push = [&](const v1::PushStateRequest& push, v1::PushStateResponse&) {
+    waited = push.wait();
+    return push.dry_run() ? grpc::Status::OK : AgentError(grpc::StatusCode::INTERNAL, "X", "x");
   };
   const std::string file = dir_.Write("m.yaml", "vms:\n" + VmYaml(kUuid1, "web-1", "compute-1"));
   const RunResult result = Run({"apply", "-f", file, "--dry-run"});
   EXPECT_EQ(result.exit, ExitCode::kDone) << result.err;
-  EXPECT_THAT(result.out, HasSubstr("would CLONE_ROOT_DISK"));
+  EXPECT_THAT(result.out, AllOf(HasSubstr("would be created"), HasSubstr("CLONE_ROOT_DISK")));
   EXPECT_FALSE(waited);
+}
+
+TEST_F(CommandsTest, AllVmsOfANodeGoInOnePush) {
+  const std::string file =
+      dir_.Write("m.yaml", absl::StrCat("vms:\n", VmYaml(kUuid1, "web-1", "compute-1"),
+                                        VmYaml(kUuid2, "web-2", "compute-1")));
+  EXPECT_EQ(Run({"apply", "-f", file}).exit, ExitCode::kDone);
+  EXPECT_THAT(one_.calls(), ElementsAre("NodeService.PushState web-1 web-2"));
+}
+
+TEST_F(CommandsTest, ApplySaysOnWhatItWasDecided) {
+  two_.AddVm(kUuid2, "web-2", v1::RUNNING);
+  v1::PushStateRequest pushed;
+  one_.on_push = [&](const v1::PushStateRequest& push, v1::PushStateResponse&) {
+    pushed = push;
+    return grpc::Status::OK;
+  };
+  const std::string file = dir_.Write("m.yaml", "vms:\n" + VmYaml(kUuid1, "web-1", "compute-1"));
+  ASSERT_EQ(Run({"apply", "-f", file}).exit, ExitCode::kDone);
+  ASSERT_EQ(pushed.vms_size(), 1);
+  EXPECT_TRUE(pushed.vms(0).has_if_generation());
+  EXPECT_EQ(pushed.vms(0).if_generation(), 0) << "no node has it";
+  EXPECT_EQ(pushed.kind(), v1::PushStateRequest::PARTIAL);
+  EXPECT_EQ(pushed.term(), 0);
+}
+
+TEST_F(CommandsTest, AVmThatIsNotAsItShallBeIsAFailureWithItsReason) {
+  one_.on_push = [&](const v1::PushStateRequest& push, v1::PushStateResponse& response) {
+    v1::VmProblem& problem = *response.add_problems();
+    problem.set_uuid(push.vms(0).spec().uuid());
+    problem.set_name(push.vms(0).spec().name());
+    problem.set_reason("IMAGE_NOT_FOUND");
+    problem.set_message("there is no image d18923bd");
+    return grpc::Status::OK;
+  };
+  const std::string file =
+      dir_.Write("m.yaml", absl::StrCat("vms:\n", VmYaml(kUuid1, "web-1", "compute-1"),
+                                        VmYaml(kUuid2, "web-2", "compute-1")));
+  const RunResult result = Run({"apply", "-f", file});
+  EXPECT_EQ(result.exit, ExitCode::kSomeFailed);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("web-1 on compute-1"), HasSubstr("no image d18923bd")));
+  EXPECT_THAT(result.out, HasSubstr("created")) << "the other one";
+}
+
+TEST_F(CommandsTest, WhatGoesOnThereExitsSo) {
+  one_.on_push = [&](const v1::PushStateRequest& push, v1::PushStateResponse& response) {
+    v1::VmProblem& problem = *response.add_problems();
+    problem.set_uuid(push.vms(0).spec().uuid());
+    problem.set_reason("STILL_IN_PROGRESS");
+    return grpc::Status::OK;
+  };
+  const std::string file = dir_.Write("m.yaml", "vms:\n" + VmYaml(kUuid1, "web-1", "compute-1"));
+  EXPECT_EQ(Run({"apply", "-f", file}).exit, ExitCode::kGoesOnThere);
+}
+
+TEST_F(CommandsTest, DiffExitsWithFourWhenApplyWouldChangeAnything) {
+  bool dry_run = false;
+  one_.on_push = [&](const v1::PushStateRequest& push, v1::PushStateResponse&) {
+    dry_run = push.dry_run();
+    return grpc::Status::OK;
+  };
+  const std::string file = dir_.Write("m.yaml", "vms:\n" + VmYaml(kUuid1, "web-1", "compute-1"));
+  EXPECT_EQ(Run({"diff", "-f", file}).exit, ExitCode::kNotAsItShouldBe);
+  EXPECT_TRUE(dry_run);
+}
+
+TEST_F(CommandsTest, PruneAsksAndDeletesWhatTheManifestLeavesOut) {
+  one_.AddVm(kUuid2, "old-1", v1::RUNNING);
+  const std::string file = dir_.Write("m.yaml", "vms:\n" + VmYaml(kUuid1, "web-1", "compute-1"));
+  const RunResult asked = Run({"apply", "-f", file, "--prune"}, {true, "n\n"});
+  EXPECT_EQ(asked.exit, ExitCode::kFailed);
+  EXPECT_THAT(asked.err, HasSubstr("old-1 on compute-1"));
+  EXPECT_THAT(one_.calls(), IsEmpty());
+  EXPECT_EQ(Run({"apply", "-f", file, "--prune", "--yes"}).exit, ExitCode::kDone);
+  EXPECT_THAT(one_.calls(), ElementsAre(absl::StrCat("NodeService.PushState web-1 -", kUuid2)));
 }
 
 TEST_F(CommandsTest, VmApplyRefusesSecrets) {

@@ -93,6 +93,7 @@ const char* const kCommands[] = {"apply",
                                  "operation watch",
                                  "operation cancel",
                                  "completion",
+                                 "diff",
                                  "version"};
 
 TEST_F(CompletionTest, GrammarHasExactlyTheFixedCommands) {

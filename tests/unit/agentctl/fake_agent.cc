@@ -10,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "agentctl/run.h"
 #include "google/rpc/error_details.pb.h"
@@ -59,6 +60,10 @@ class FakeAgent::Nodes final : public v1::NodeService::Service {
   grpc::Status GetNode(grpc::ServerContext*, const v1::GetNodeRequest* request,
                        v1::Node* response) override {
     return agent_.GetNode(*request, response);
+  }
+  grpc::Status PushState(grpc::ServerContext*, const v1::PushStateRequest* request,
+                         v1::PushStateResponse* response) override {
+    return agent_.PushState(*request, response);
   }
 
   FakeAgent& agent_;
@@ -124,9 +129,9 @@ class FakeAgent::Vms final : public v1::VmService::Service {
   explicit Vms(FakeAgent& agent) : agent_(agent) {}
 
  private:
-  grpc::Status Apply(grpc::ServerContext*, const v1::ApplyVmRequest* request,
-                     v1::ApplyVmResponse* response) override {
-    return agent_.ApplyVm(*request, response);
+  grpc::Status Locate(grpc::ServerContext*, const v1::LocateVmsRequest* request,
+                      v1::LocateVmsResponse* response) override {
+    return agent_.LocateVms(*request, response);
   }
   grpc::Status Get(grpc::ServerContext*, const v1::GetVmRequest* request,
                    v1::Vm* response) override {
@@ -457,20 +462,44 @@ grpc::Status FakeAgent::DeleteImage(const v1::DeleteImageRequest& request,
   return grpc::Status::OK;
 }
 
-grpc::Status FakeAgent::ApplyVm(const v1::ApplyVmRequest& request, v1::ApplyVmResponse* response) {
-  Record("VmService.Apply", request.spec().name(), request.request_id());
-  if (on_apply) {
-    if (grpc::Status status = on_apply(request); !status.ok()) return status;
+grpc::Status FakeAgent::PushState(const v1::PushStateRequest& request,
+                                  v1::PushStateResponse* response) {
+  std::vector<std::string> names;
+  for (const v1::PushedVm& vm : request.vms()) names.push_back(vm.spec().name());
+  for (const v1::PushedDeletion& vm : request.deletions()) names.push_back("-" + vm.uuid());
+  Record("NodeService.PushState", absl::StrJoin(names, " "), request.request_id());
+  if (on_push) {
+    if (grpc::Status status = on_push(request, *response); !status.ok()) return status;
   }
-  if (request.dry_run()) {
-    v1::PlannedAction* const action = response->add_actions();
-    action->set_action("CLONE_ROOT_DISK");
-    action->set_reason("there is no root disk");
-    return grpc::Status::OK;
+  for (const v1::PushedVm& vm : request.vms()) {
+    v1::VmChange& change = *response->add_changes();
+    change.set_uuid(vm.spec().uuid());
+    change.set_name(vm.spec().name());
+    change.set_kind(v1::VmChange::CREATE);
+    if (request.dry_run()) {
+      v1::PlannedAction& action = *change.add_actions();
+      action.set_action("CLONE_ROOT_DISK");
+      action.set_reason("there is no root disk");
+    } else {
+      AddVm(vm.spec().uuid(), vm.spec().name(), v1::RUNNING);
+    }
   }
-  AddVm(request.spec().uuid(), request.spec().name(), v1::RUNNING);
+  for (const v1::PushedDeletion& vm : request.deletions()) {
+    v1::VmChange& change = *response->add_changes();
+    change.set_uuid(vm.uuid());
+    change.set_kind(v1::VmChange::DELETE);
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::LocateVms(const v1::LocateVmsRequest& request,
+                                  v1::LocateVmsResponse* response) {
   MutexLock lock(mutex_);
-  *response->mutable_vm() = vms_[request.spec().uuid()];
+  for (const std::string& uuid : request.uuids()) {
+    const v1::Vm* const vm = FindVm(uuid);
+    if (vm == nullptr) continue;
+    response->add_vms()->set_uuid(uuid);
+  }
   return grpc::Status::OK;
 }
 

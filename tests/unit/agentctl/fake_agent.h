@@ -71,7 +71,7 @@ class FakeAgent final {
 
   // Instead of the built-in answer; called with the number of the call, from 1.
   std::function<grpc::Status(int call, v1::Vm* vm)> on_start;
-  std::function<grpc::Status(const v1::ApplyVmRequest&)> on_apply;
+  std::function<grpc::Status(const v1::PushStateRequest&, v1::PushStateResponse&)> on_push;
   std::function<grpc::Status(const v1::SyncSecretRequest&)> on_sync;
   std::function<void(const v1::CheckSecretsRequest&, v1::CheckSecretsResponse*)> on_check;
   std::function<grpc::Status(const v1::RotateSecretRequest&, v1::RotateSecretResponse*)> on_rotate;
@@ -108,7 +108,8 @@ class FakeAgent final {
   grpc::Status GetImage(const v1::GetImageRequest&, v1::Image*);
   grpc::Status ListImages(const v1::ListImagesRequest&, v1::ListImagesResponse*);
   grpc::Status DeleteImage(const v1::DeleteImageRequest&, v1::DeleteImageResponse*);
-  grpc::Status ApplyVm(const v1::ApplyVmRequest&, v1::ApplyVmResponse*);
+  grpc::Status PushState(const v1::PushStateRequest&, v1::PushStateResponse*);
+  grpc::Status LocateVms(const v1::LocateVmsRequest&, v1::LocateVmsResponse*);
   grpc::Status GetVm(const v1::GetVmRequest&, v1::Vm*);
   grpc::Status ListVms(const v1::ListVmsRequest&, v1::ListVmsResponse*);
   grpc::Status StartVm(const v1::StartVmRequest&, v1::Vm*);

@@ -38,6 +38,12 @@ TEST(RenderTest, WritesWhatMayBeAbsentOnlyWhenGiven) {
   EXPECT_EQ(*xml, Golden("minimal.xml"));
 }
 
+TEST(RenderTest, WritesMachineFirmwareAndCpu) {
+  auto xml = Render(MachineSpec());
+  ASSERT_TRUE(xml.ok()) << xml.status();
+  EXPECT_EQ(*xml, Golden("machine.xml"));
+}
+
 TEST(RenderTest, SaysWhichValueCannotBeWritten) {
   const struct {
     const char* field;
@@ -55,6 +61,19 @@ TEST(RenderTest, SaysWhichValueCannotBeWritten) {
       {"vcpus", [](DomainSpec& s) { s.vcpus = 0; }},
       {"memory_mib", [](DomainSpec& s) { s.memory_mib = 0; }},
       {"memory_mib", [](DomainSpec& s) { s.memory_mib = uint64_t{1} << 54; }},
+      {"machine", [](DomainSpec& s) { s.machine = "microvm"; }},
+      {"machine", [](DomainSpec& s) { s.machine = "pc-q35-\n"; }},
+      {"cpu.model", [](DomainSpec& s) { s.cpu.model = "EPYC"; }},
+      {"cpu.model", [](DomainSpec& s) { s.cpu.mode = CpuMode::kNamed; }},
+      {"cpu.features",
+       [](DomainSpec& s) {
+         s.cpu.features = {{"vmx", CpuPolicy::kDisable}};
+       }},
+      {"cpu.features[0].name",
+       [](DomainSpec& s) {
+         s.cpu.mode = CpuMode::kHostModel;
+         s.cpu.features = {{"", CpuPolicy::kDisable}};
+       }},
       {"disks", [](DomainSpec& s) { s.disks.clear(); }},
       {"disks[1].monitors", [](DomainSpec& s) { s.disks[1].monitors.clear(); }},
       {"disks[0].monitors[1].name", [](DomainSpec& s) { s.disks[0].monitors[1].name = ""; }},
@@ -103,6 +122,22 @@ TEST(ParseTest, ReadsMemoryInTheUnitsThatLibvirtAndPeopleWrite) {
   EXPECT_FALSE(with_memory("").ok());
 }
 
+TEST(ParseTest, TakesAVersionForLibvirtsChoiceUnlessItWasAskedFor) {
+  const auto machine_of = [](const std::string& asked, const std::string& defined) {
+    DomainSpec spec = GuideSpec();
+    spec.machine = asked;
+    return Parse(absl::StrReplaceAll(*Render(spec), {{absl::StrCat("\"", asked, "\">hvm"),
+                                                      absl::StrCat("\"", defined, "\">hvm")}}))
+        ->machine;
+  };
+  EXPECT_EQ(machine_of("pc", "pc-i440fx-7.2"), "pc");
+  EXPECT_EQ(machine_of("q35", "pc-q35-7.2"), "q35");
+  EXPECT_EQ(machine_of("pc-q35-7.2", "pc-q35-7.2"), "pc-q35-7.2");
+  // What was changed by hand differs from what was asked for.
+  EXPECT_EQ(machine_of("pc", "pc-q35-7.2"), "q35");
+  EXPECT_EQ(machine_of("pc-q35-7.2", "pc-q35-6.0"), "q35");
+}
+
 TEST(ParseTest, RefusesWhatIsNoDomainSpec) {
   const std::string xml = *Render(GuideSpec());
   const struct {
@@ -127,6 +162,13 @@ TEST(ParseTest, RefusesWhatIsNoDomainSpec) {
       {"bus=\"virtio\"", "bus=\"scsi\"", "target/@bus"},
       {"interface type=\"bridge\"", "interface type=\"network\"", "interface/@type"},
       {"<model type=\"virtio\"", "<model type=\"rtl8139\"", "model/@type"},
+      {"machine=\"pc\"", "machine=\"microvm\"", "os/type/@machine"},
+      {"<os>", "<os firmware=\"coreboot\">", "os/@firmware"},
+      {"</os>", "</os><cpu mode=\"maximum\"/>", "cpu/@mode"},
+      {"</os>", "</os><cpu mode=\"host-model\"><model>EPYC</model></cpu>", "cpu/model"},
+      {"</os>", "</os><cpu><topology sockets=\"x\"/></cpu>", "topology/@sockets"},
+      {"</os>", "</os><cpu><topology sockets=\"1\" dies=\"2\"/></cpu>", "topology/@dies"},
+      {"</os>", "</os><cpu mode=\"host-model\"><feature policy=\"x\"/></cpu>", "feature/@policy"},
       {"</domain>", "", "at byte"},
       {kMarkNamespace, "https://example.org/", "somebody else's"},
   };

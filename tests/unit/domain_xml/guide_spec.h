@@ -58,6 +58,23 @@ inline DomainSpec MinimalSpec() {
   return spec;
 }
 
+// The guide's VM with all that can be said of a machine and its CPU.
+inline DomainSpec MachineSpec() {
+  DomainSpec spec = GuideSpec();
+  spec.machine = "pc-q35-7.2";
+  spec.firmware = Firmware::kUefi;
+  spec.vcpus = 8;
+  spec.cpu = {.mode = CpuMode::kNamed,
+              .model = "Skylake-Server-IBRS",
+              .features = {{"pcid", CpuPolicy::kRequire},
+                           {"vmx", CpuPolicy::kDisable},
+                           {"avx512f", CpuPolicy::kOptional},
+                           {"x2apic", CpuPolicy::kForce},
+                           {"mpx", CpuPolicy::kForbid}},
+              .topology = CpuTopology{.sockets = 1, .cores = 4, .threads = 2}};
+  return spec;
+}
+
 }  // namespace hvagent::domain_xml
 
 #endif  // HVAGENT_TESTS_UNIT_DOMAIN_XML_GUIDE_SPEC_H_

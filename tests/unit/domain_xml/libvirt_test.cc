@@ -56,7 +56,7 @@ class LibvirtTest : public ::testing::Test {
 };
 
 TEST_F(LibvirtTest, TakesTheGuidesDomainAndGivesTheSameSpecBack) {
-  for (const DomainSpec& spec : {GuideSpec(), MinimalSpec()}) {
+  for (const DomainSpec& spec : {GuideSpec(), MinimalSpec(), MachineSpec()}) {
     const std::string dump = DefineAndDump(spec);
     auto parsed = Parse(dump);
     ASSERT_TRUE(parsed.ok()) << parsed.status() << "\n" << dump;

@@ -1,5 +1,6 @@
 #include "tests/unit/domain_xml/random_spec.h"
 
+#include <initializer_list>
 #include <limits>
 #include <string>
 #include <vector>
@@ -22,6 +23,13 @@ class Generator {
     spec.type = OneIn(2) ? DomainType::kKvm : DomainType::kQemu;
     spec.vcpus = OneIn(8) ? 1024 : Below(64) + 1;
     spec.memory_mib = OneIn(8) ? uint64_t{1} << 24 : Below(1 << 20) + 1;
+    spec.machine = OneOf({"pc", "q35", "pc-i440fx-7.2", "pc-q35-6.0"});
+    spec.firmware = OneIn(2) ? Firmware::kUefi : Firmware::kBios;
+    if (!OneIn(3)) spec.cpu = AnyCpu();
+    if (spec.cpu.topology.has_value()) {
+      spec.vcpus =
+          spec.cpu.topology->sockets * spec.cpu.topology->cores * spec.cpu.topology->threads;
+    }
     const int disks = 1 + static_cast<int>(Below(OneIn(8) ? 26 : 4));
     for (int i = 0; i < disks; ++i) spec.disks.push_back(Disk(i));
     const int nics = static_cast<int>(Below(4));
@@ -49,6 +57,30 @@ class Generator {
     Uuid::Bytes bytes;
     for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(Below(256));
     return Uuid(bytes);
+  }
+
+  template <typename T>
+  T OneOf(std::initializer_list<T> values) {
+    return *(values.begin() + Below(static_cast<uint32_t>(values.size())));
+  }
+
+  Cpu AnyCpu() {
+    Cpu cpu;
+    cpu.mode = static_cast<CpuMode>(Below(4));
+    if (cpu.mode == CpuMode::kNamed) {
+      cpu.model =
+          texts_ == Texts::kLibvirt ? OneOf({"qemu64", "EPYC", "Skylake-Server-IBRS"}) : Name();
+    }
+    if (cpu.mode != CpuMode::kDefault) {
+      for (const char* name : {"pcid", "vmx", "sse4.1", "lahf_lm"}) {
+        if (OneIn(3)) cpu.features.push_back({name, static_cast<CpuPolicy>(Below(5))});
+      }
+    }
+    if (OneIn(2)) {
+      cpu.topology =
+          CpuTopology{.sockets = Below(4) + 1, .cores = Below(8) + 1, .threads = Below(2) + 1};
+    }
+    return cpu;
   }
 
   std::string From(const std::vector<std::string>& pieces, uint32_t max_pieces) {

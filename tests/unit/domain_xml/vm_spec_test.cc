@@ -2,14 +2,15 @@
 
 #include <google/protobuf/util/message_differencer.h>
 
-#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/domain_xml/guide_spec.h"
+#include "tests/unit/domain_xml/guide_vm.h"
 
 namespace hvagent::domain_xml {
 namespace {
@@ -19,29 +20,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Optional;
-
-// The manifest's VM, which becomes the guide's domain.
-v1::VmSpec GuideVm() {
-  v1::VmSpec spec;
-  spec.set_uuid("65bd684f-0414-4b58-9924-af681091be09");
-  spec.set_name("instance-00000028");
-  spec.set_node("compute-1");
-  spec.set_power_state(v1::RUNNING);
-  spec.set_vcpus(1);
-  spec.set_memory_mib(256);
-  spec.mutable_root_disk()->set_image("d18923bd-86fc-4f77-b5e8-976d3b1c367c");
-  spec.mutable_root_disk()->set_size_gib(1);
-  spec.mutable_root_disk()->set_cache(v1::WRITEBACK);
-  v1::VolumeAttachment& volume = *spec.add_volumes();
-  volume.set_id("af7ce6b7-12c2-4bdf-933c-884a4f514617");
-  volume.set_cache(v1::WRITEBACK);
-  volume.set_discard(v1::UNMAP);
-  v1::Nic& nic = *spec.add_nics();
-  nic.set_bridge("br0");
-  nic.set_mac("52:54:00:12:34:56");
-  nic.set_model("virtio");
-  return spec;
-}
 
 Placement GuidePlacement() {
   Placement placement;
@@ -58,14 +36,6 @@ Placement GuidePlacement() {
   placement.serial_log_dir = "/var/log/libvirt/qemu";
   placement.generation = 7;
   return placement;
-}
-
-using Change = std::function<void(v1::VmSpec&)>;
-
-v1::VmSpec With(const Change& change) {
-  v1::VmSpec spec = GuideVm();
-  change(spec);
-  return spec;
 }
 
 TEST(ValidateVmSpecTest, AcceptsTheGuidesVm) {
@@ -108,6 +78,43 @@ TEST(ValidateVmSpecTest, NamesTheFieldThatIsWrong) {
       {"vcpus", [](v1::VmSpec& s) { s.set_vcpus(1025); }},
       {"memory_mib", [](v1::VmSpec& s) { s.set_memory_mib(15); }},
       {"memory_mib", [](v1::VmSpec& s) { s.set_memory_mib(UINT64_MAX); }},
+      {"machine", [](v1::VmSpec& s) { s.set_machine("virt"); }},
+      {"machine", [](v1::VmSpec& s) { s.set_machine("pc-q35-"); }},
+      {"machine", [](v1::VmSpec& s) { s.set_machine("pc-q35-7.2,usb=on"); }},
+      {"firmware", [](v1::VmSpec& s) { s.set_firmware(static_cast<v1::Firmware>(3)); }},
+      {"cpu.mode", [](v1::VmSpec& s) { s.mutable_cpu()->set_mode(static_cast<v1::CpuMode>(4)); }},
+      {"cpu.model", [](v1::VmSpec& s) { s.mutable_cpu()->set_mode(v1::NAMED); }},
+      {"cpu.model", [](v1::VmSpec& s) { s.mutable_cpu()->set_model("EPYC,+vmx"); }},
+      {"cpu.model",
+       [](v1::VmSpec& s) {
+         s.mutable_cpu()->set_mode(v1::HOST_MODEL);
+         s.mutable_cpu()->set_model("EPYC");
+       }},
+      {"cpu.features", [](v1::VmSpec& s) { s.mutable_cpu()->add_features()->set_name("vmx"); }},
+      {"cpu.features[0].name",
+       [](v1::VmSpec& s) {
+         s.mutable_cpu()->set_mode(v1::HOST_MODEL);
+         s.mutable_cpu()->add_features();
+       }},
+      {"cpu.features[0].policy",
+       [](v1::VmSpec& s) {
+         s.mutable_cpu()->set_mode(v1::HOST_MODEL);
+         s.mutable_cpu()->add_features()->set_name("vmx");
+         s.mutable_cpu()->mutable_features(0)->set_policy(static_cast<v1::CpuFeature::Policy>(6));
+       }},
+      {"cpu.features[1].name",
+       [](v1::VmSpec& s) {
+         s.mutable_cpu()->set_mode(v1::HOST_MODEL);
+         s.mutable_cpu()->add_features()->set_name("vmx");
+         s.mutable_cpu()->add_features()->set_name("vmx");
+       }},
+      {"cpu.topology", [](v1::VmSpec& s) { s.mutable_cpu()->mutable_topology()->set_cores(2); }},
+      {"cpu.topology",
+       [](v1::VmSpec& s) {
+         // Their product is 1 in 32 bits, and 1 more than 2^64 in none.
+         s.mutable_cpu()->mutable_topology()->set_sockets(0xffffffff);
+         s.mutable_cpu()->mutable_topology()->set_cores(0xffffffff);
+       }},
       {"root_disk", [](v1::VmSpec& s) { s.clear_root_disk(); }},
       {"root_disk.image", [](v1::VmSpec& s) { s.mutable_root_disk()->set_image("a@snap"); }},
       {"root_disk.size_gib", [](v1::VmSpec& s) { s.mutable_root_disk()->set_size_gib(0); }},
@@ -169,11 +176,39 @@ TEST(NormalizeTest, EqualWishesBecomeEqualMessages) {
   EXPECT_TRUE(MessageDifferencer::Equals(Normalize(Normalize(terse)), Normalize(terse)));
 }
 
+TEST(NormalizeTest, FillsInWhatTheCpuLeftOut) {
+  const v1::VmSpec terse = With([](v1::VmSpec& s) {
+    s.set_vcpus(4);
+    s.mutable_cpu()->set_model("EPYC");
+    s.mutable_cpu()->add_features()->set_name("vmx");
+    s.mutable_cpu()->mutable_topology()->set_cores(4);
+  });
+  const v1::VmSpec full = With([](v1::VmSpec& s) {
+    s.set_vcpus(4);
+    s.set_machine("pc");
+    s.set_firmware(v1::BIOS);
+    s.mutable_cpu()->set_mode(v1::NAMED);
+    s.mutable_cpu()->set_model("EPYC");
+    v1::CpuFeature& feature = *s.mutable_cpu()->add_features();
+    feature.set_name("vmx");
+    feature.set_policy(v1::CpuFeature::REQUIRE);
+    v1::CpuTopology& topology = *s.mutable_cpu()->mutable_topology();
+    topology.set_sockets(1);
+    topology.set_cores(4);
+    topology.set_threads(1);
+  });
+  EXPECT_TRUE(MessageDifferencer::Equals(Normalize(terse), full));
+  EXPECT_EQ(ValidateVmSpec(full), absl::OkStatus());
+}
+
 TEST(NormalizeTest, KeepsWhatWasChosen) {
   const v1::VmSpec chosen = With([](v1::VmSpec& s) {
     s.set_power_state(v1::STOPPED);
     s.mutable_root_disk()->set_cache(v1::NONE);
     s.mutable_nics(0)->set_model("e1000");
+    s.set_machine("pc-q35-7.2");
+    s.set_firmware(v1::UEFI);
+    s.mutable_cpu()->set_mode(v1::HOST_PASSTHROUGH);
   });
   EXPECT_TRUE(MessageDifferencer::Equals(Normalize(chosen), chosen));
 }
@@ -238,6 +273,40 @@ TEST(ResolveVmTest, CarriesEveryModeOver) {
   EXPECT_EQ(domain->disks[3].serial, "00000000-0000-4000-8000-000000000003");
   EXPECT_EQ(domain->nics[0].model, NicModel::kE1000);
   EXPECT_EQ(domain->nics[0].mac, "52:54:00:ab:cd:ef");
+}
+
+TEST(ResolveVmTest, CarriesMachineAndCpuOver) {
+  auto domain = ResolveVm(With([](v1::VmSpec& s) {
+                            s.set_vcpus(8);
+                            s.set_machine("pc-q35-7.2");
+                            s.set_firmware(v1::UEFI);
+                            v1::Cpu& cpu = *s.mutable_cpu();
+                            cpu.set_model("Skylake-Server-IBRS");
+                            const std::pair<const char*, v1::CpuFeature::Policy> kFeatures[] = {
+                                {"pcid", v1::CpuFeature::POLICY_UNSPECIFIED},
+                                {"vmx", v1::CpuFeature::DISABLE},
+                                {"avx512f", v1::CpuFeature::OPTIONAL},
+                                {"x2apic", v1::CpuFeature::FORCE},
+                                {"mpx", v1::CpuFeature::FORBID}};
+                            for (const auto& [name, policy] : kFeatures) {
+                              v1::CpuFeature& feature = *cpu.add_features();
+                              feature.set_name(name);
+                              feature.set_policy(policy);
+                            }
+                            cpu.mutable_topology()->set_cores(4);
+                            cpu.mutable_topology()->set_threads(2);
+                          }),
+                          GuidePlacement());
+  ASSERT_TRUE(domain.ok()) << domain.status();
+  EXPECT_TRUE(*domain == MachineSpec());
+  const std::pair<v1::CpuMode, CpuMode> kModes[] = {
+      {v1::CPU_MODE_UNSPECIFIED, CpuMode::kDefault},
+      {v1::HOST_MODEL, CpuMode::kHostModel},
+      {v1::HOST_PASSTHROUGH, CpuMode::kHostPassthrough}};
+  for (const auto& [asked, given] : kModes) {
+    const v1::VmSpec vm = With([mode = asked](v1::VmSpec& s) { s.mutable_cpu()->set_mode(mode); });
+    EXPECT_EQ(ResolveVm(vm, GuidePlacement())->cpu.mode, given);
+  }
 }
 
 TEST(ResolveVmTest, NeitherLogsNorAuthenticatesUnlessThePlacementDoes) {

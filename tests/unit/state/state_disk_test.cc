@@ -54,6 +54,13 @@ class StateDiskTest : public testing::Test {
   StateDiskTest() { EXPECT_TRUE(store_->PutVm(MakeVm(1)).ok()); }
   ~StateDiskTest() override { Heal(); }
 
+  static Changes ThirdVm(const std::string& request_id) {
+    return {.vms = {{MakeVm(3), /*seen_generation=*/0}},
+            .request_id = request_id,
+            .request = kRequest,
+            .now = absl::FromUnixSeconds(1)};
+  }
+
   void Heal() {
     write_error = 0;
     sync_error = 0;
@@ -66,7 +73,7 @@ class StateDiskTest : public testing::Test {
     changed.generation = 99;
     for (const absl::Status& status :
          {store_->PutVm(MakeVm(2)), store_->PutVm(changed), store_->RemoveVm(MakeVm(1).uuid),
-          store_->PutVmWithRequest(MakeVm(3), "id", kRequest, absl::FromUnixSeconds(1))}) {
+          store_->Commit(ThirdVm("id"))}) {
       EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
       EXPECT_EQ(ErrorReason(status), "STATE_UNWRITABLE");
       EXPECT_TRUE(RawCode(status, "sqlite").has_value());
@@ -77,7 +84,7 @@ class StateDiskTest : public testing::Test {
     store_.reset();
     store_ = directory_.Open();
     ExpectOnlyTheFirstVm();
-    EXPECT_TRUE(store_->PutVmWithRequest(MakeVm(3), "id", kRequest, absl::FromUnixSeconds(1)).ok());
+    EXPECT_TRUE(store_->Commit(ThirdVm("id")).ok());
   }
 
   StateStore& store() { return *store_; }
@@ -121,7 +128,7 @@ TEST_F(StateDiskTest, EveryAcknowledgedWriteWasSynced) {
       },
       [&] { return store().PutOperation(operation); },
       [&] { return store().PutRequest("1", kRequest, now); },
-      [&] { return store().PutVmWithRequest(MakeVm(3), "2", kRequest, now); },
+      [&] { return store().Commit(ThirdVm("2")); },
   };
   for (const auto& write : writes) {
     const int before = syncs;

@@ -110,6 +110,8 @@ TEST(StateFileTest, TakesOverTheStateOfAnOlderAgent) {
   Fill(directory);
   RunSql(directory.file("state.db"),
          "ALTER TABLE vms DROP COLUMN restart;"
+         "ALTER TABLE vms DROP COLUMN claimed;"
+         "DROP TABLE pushes;"
          "DROP TABLE secrets;"
          "CREATE TABLE secrets (entity TEXT PRIMARY KEY NOT NULL, uuid BLOB NOT NULL, "
          "usage TEXT NOT NULL) STRICT, WITHOUT ROWID;"
@@ -119,6 +121,8 @@ TEST(StateFileTest, TakesOverTheStateOfAnOlderAgent) {
   for (int opened = 0; opened < 2; ++opened) {
     const auto store = directory.Open();
     EXPECT_EQ(store->ListVmUuids()->size(), size_t{kVms});
+    EXPECT_EQ(store->ListVms(Uuid(), kVms)->size(), size_t{kVms});
+    EXPECT_EQ(store->GetLastPush()->term, 0);
     const auto secrets = store->ListSecrets();
     ASSERT_TRUE(secrets.ok()) << secrets.status();
     EXPECT_THAT(*secrets, ElementsAre(SecretBinding{

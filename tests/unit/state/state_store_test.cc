@@ -28,6 +28,7 @@ void ExpectSame(const VmRecord& a, const VmRecord& b) {
   EXPECT_EQ(a.force_stop, b.force_stop);
   EXPECT_EQ(a.restart, b.restart);
   EXPECT_EQ(a.deleting, b.deleting);
+  EXPECT_EQ(a.claimed, b.claimed);
   EXPECT_EQ(a.create_time, b.create_time);
 }
 
@@ -245,31 +246,78 @@ TEST_F(StateStoreTest, PrunesRequestsBeforeTheCutoff) {
   EXPECT_TRUE(store().GetRequest("new")->has_value());
 }
 
-TEST_F(StateStoreTest, PutsVmAndRequestTogether) {
-  const absl::Time now = absl::FromUnixSeconds(10);
-  ASSERT_TRUE(store().PutVmWithRequest(MakeVm(1), "id", kRequest, now).ok());
-  EXPECT_TRUE(store().GetVm(MakeVm(1).uuid)->has_value());
-  EXPECT_TRUE(store().GetRequest("id")->has_value());
+Changes FirstVmWithRequest(int n, const std::string& request_id) {
+  return {.vms = {{MakeVm(n), /*seen_generation=*/0}},
+          .request_id = request_id,
+          .request = kRequest,
+          .now = absl::FromUnixSeconds(10)};
 }
 
-TEST_F(StateStoreTest, PutsNeitherVmNorRequestWhenTheRequestIdIsUsed) {
-  const absl::Time now = absl::FromUnixSeconds(10);
-  ASSERT_TRUE(store().PutRequest("id", kRequest, now).ok());
-  EXPECT_EQ(ErrorReason(store().PutVmWithRequest(MakeVm(1), "id", kRequest, now)),
-            "REQUEST_ID_USED");
+TEST_F(StateStoreTest, CommitsVmsThePushAndTheRequestTogether) {
+  Changes changes = FirstVmWithRequest(1, "id");
+  changes.vms.push_back({MakeVm(2), 0});
+  changes.push = PushRecord{"controller", 3, 7, "digest"};
+  ASSERT_TRUE(store().Commit(changes).ok());
+  EXPECT_TRUE(store().GetVm(MakeVm(1).uuid)->has_value());
+  EXPECT_TRUE(store().GetVm(MakeVm(2).uuid)->has_value());
+  EXPECT_TRUE(store().GetRequest("id")->has_value());
+  const auto push = store().GetLastPush();
+  ASSERT_TRUE(push.ok());
+  EXPECT_EQ(push->controller, "controller");
+  EXPECT_EQ(push->term, 3);
+  EXPECT_EQ(push->generation, 7);
+  EXPECT_EQ(push->digest, "digest");
+}
+
+TEST_F(StateStoreTest, KnowsThatNobodyHasPushedYet) {
+  const auto push = store().GetLastPush();
+  ASSERT_TRUE(push.ok());
+  EXPECT_EQ(push->term, 0);
+}
+
+TEST_F(StateStoreTest, CommitsNothingWhenTheRequestIdIsUsed) {
+  ASSERT_TRUE(store().PutRequest("id", kRequest, absl::FromUnixSeconds(10)).ok());
+  EXPECT_EQ(ErrorReason(store().Commit(FirstVmWithRequest(1, "id"))), "REQUEST_ID_USED");
   EXPECT_FALSE(store().GetVm(MakeVm(1).uuid)->has_value());
   // The transaction is over: the next one can begin.
-  EXPECT_TRUE(store().PutVmWithRequest(MakeVm(1), "id2", kRequest, now).ok());
+  EXPECT_TRUE(store().Commit(FirstVmWithRequest(1, "id2")).ok());
 }
 
-TEST_F(StateStoreTest, PutsNeitherVmNorRequestWhenTheNameIsTaken) {
+TEST_F(StateStoreTest, CommitsNothingWhenANameIsTaken) {
   ASSERT_TRUE(store().PutVm(MakeVm(1)).ok());
-  VmRecord second = MakeVm(2);
-  second.spec.set_name("instance-1");
-  EXPECT_EQ(
-      ErrorReason(store().PutVmWithRequest(second, "id", kRequest, absl::FromUnixSeconds(10))),
-      "VM_NAME_TAKEN");
+  Changes changes = FirstVmWithRequest(2, "id");
+  changes.vms.push_back({MakeVm(3), 0});
+  changes.vms.back().vm.spec.set_name("instance-1");
+  EXPECT_EQ(ErrorReason(store().Commit(changes)), "VM_NAME_TAKEN");
+  EXPECT_FALSE(store().GetVm(MakeVm(2).uuid)->has_value());
   EXPECT_FALSE(store().GetRequest("id")->has_value());
+}
+
+TEST_F(StateStoreTest, CommitsNothingWhenAVmIsNotAsItWasSeen) {
+  ASSERT_TRUE(store().PutVm(MakeVm(1)).ok());
+  VmRecord changed = MakeVm(1);
+  changed.generation = 3;
+  for (const int64_t seen : {0, 2}) {
+    Changes changes = FirstVmWithRequest(2, "id");
+    changes.vms.push_back({changed, seen});
+    const absl::Status status = store().Commit(changes);
+    EXPECT_EQ(status.code(), absl::StatusCode::kAborted) << seen;
+    EXPECT_EQ(ErrorReason(status), "VM_CHANGED");
+  }
+  EXPECT_EQ((*store().GetVm(MakeVm(1).uuid))->generation, 1);
+  EXPECT_FALSE(store().GetVm(MakeVm(2).uuid)->has_value());
+}
+
+TEST_F(StateStoreTest, ACommitAtTheSameGenerationChangesOnlyWhoseTheVmIs) {
+  VmRecord restarting = MakeVm(1);
+  restarting.restart = true;
+  ASSERT_TRUE(store().PutVm(restarting).ok());
+  ASSERT_TRUE(store().EndRestart(restarting.uuid, restarting.generation).ok());
+  restarting.claimed = true;  // as it was seen before the restart ended
+  ASSERT_TRUE(store().Commit({.vms = {{restarting, restarting.generation}}}).ok());
+  const auto vm = *store().GetVm(restarting.uuid);
+  EXPECT_TRUE(vm->claimed);
+  EXPECT_FALSE(vm->restart);
 }
 
 TEST_F(StateStoreTest, ServesSeveralThreads) {

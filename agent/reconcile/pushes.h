@@ -1,0 +1,76 @@
+// What a controller, or an operator for some VMs, says that this node's VMs shall be: accepted
+// whole, durable and queued when a call returns, or refused without any effect.
+//
+// A controller's pushes are ordered by (term, generation), so that neither a late one nor a second
+// controller undoes what came after; an operator's compare each VM's own generation. Thread-safe;
+// blocks on the state, and where specs change or a plan is asked for on libvirt and Ceph.
+#ifndef HVAGENT_AGENT_RECONCILE_PUSHES_H_
+#define HVAGENT_AGENT_RECONCILE_PUSHES_H_
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "agent/reconcile/desired_vms.h"
+#include "agent/reconcile/reconciler.h"
+#include "agent/reconcile/vm_worker.h"
+#include "agent/state/request_log.h"
+#include "agent/state/state_store.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "hvagent/v1/push.pb.h"
+
+namespace hvagent::reconcile {
+
+// Why a VM is not, or would not be, as it shall be.
+v1::VmProblem ProblemOf(const std::string& uuid, const std::string& name, const absl::Status& why);
+
+class Pushes {
+ public:
+  // Everything passed by reference outlives this object.
+  Pushes(state::StateStore& state, state::RequestLog& requests, VmWorker& worker, DesiredVms& vms,
+         Reconciler& reconciler, const Clock& clock);
+
+  // `push` is valid (service/push_request.h) and its specs are normalized. `digest` is of what it
+  // says, so that the same push again is known. With dry_run, says only what would be done.
+  // Errors: as NodeService.PushState.
+  absl::StatusOr<v1::PushStateResponse> Push(const v1::PushStateRequest& push,
+                                             const std::string& digest,
+                                             const state::RequestKey& request);
+
+ private:
+  using Stored = std::map<Uuid, state::VmRecord>;
+  struct Decision;
+
+  // Errors: FAILED_PRECONDITION (STALE_TERM, TERM_TAKEN, STALE_GENERATION, GENERATION_REUSED).
+  // nullopt when `push` is the last one again.
+  static absl::StatusOr<std::optional<state::PushRecord>> TakeTurn(const v1::PushStateRequest& push,
+                                                                   const std::string& digest,
+                                                                   const state::PushRecord& last);
+
+  // The records that the push is about: all of the node's for a FULL one.
+  absl::StatusOr<Stored> Load(const v1::PushStateRequest& push);
+  absl::StatusOr<Decision> Decide(const v1::PushStateRequest& push, const Stored& stored);
+  absl::Status DecideVm(const v1::PushedVm& pushed, bool controlled, const Stored& stored,
+                        Decision& decision);
+  absl::Status DecideDeletion(const v1::PushedDeletion& pushed, const Stored& stored,
+                              Decision& decision);
+  static absl::Status DecideLeftOut(const v1::PushStateRequest& push, const Stored& stored,
+                                    Decision& decision);
+  // Adds what would be done for each change.
+  void AddActions(Decision& decision);
+
+  state::StateStore& state_;
+  state::RequestLog& requests_;
+  VmWorker& worker_;
+  DesiredVms& vms_;
+  Reconciler& reconciler_;
+  const Clock& clock_;
+  Mutex pushing_;  // one push at a time; single VMs may change meanwhile
+};
+
+}  // namespace hvagent::reconcile
+
+#endif  // HVAGENT_AGENT_RECONCILE_PUSHES_H_

@@ -1,0 +1,26 @@
+// What the edge makes of the specs that a request holds: checked, canonical, and meant for this
+// node. Pure.
+#ifndef HVAGENT_AGENT_SERVICE_PUSH_REQUEST_H_
+#define HVAGENT_AGENT_SERVICE_PUSH_REQUEST_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "hvagent/v1/push.pb.h"
+#include "hvagent/v1/vm.pb.h"
+
+namespace hvagent::service {
+
+// `spec` as `node` stores it. Errors: INVALID_ARGUMENT (the field's path under `path`).
+absl::StatusOr<v1::VmSpec> AdmitVm(const v1::VmSpec& spec, absl::string_view path,
+                                   absl::string_view node);
+
+// Checks a push and makes its specs and UUIDs canonical.
+// Errors: INVALID_ARGUMENT (the field's path: "vms[3].spec.memory_mib", "term").
+absl::Status AdmitPush(absl::string_view node, v1::PushStateRequest& push);
+
+}  // namespace hvagent::service
+
+#endif  // HVAGENT_AGENT_SERVICE_PUSH_REQUEST_H_

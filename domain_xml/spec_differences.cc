@@ -1,0 +1,81 @@
+#include "domain_xml/spec_differences.h"
+
+#include <google/protobuf/util/message_differencer.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace hvagent::domain_xml {
+namespace {
+
+using ::google::protobuf::Descriptor;
+using ::google::protobuf::FieldDescriptor;
+using ::google::protobuf::Message;
+using ::google::protobuf::util::MessageDifferencer;
+
+class Collector : public MessageDifferencer::Reporter {
+ public:
+  explicit Collector(std::vector<Difference>& found) : found_(found) {}
+
+  void ReportAdded(const Message&, const Message&,
+                   const std::vector<MessageDifferencer::SpecificField>& path) override {
+    Add(path, DifferenceKind::kAdded);
+  }
+  void ReportDeleted(const Message&, const Message&,
+                     const std::vector<MessageDifferencer::SpecificField>& path) override {
+    Add(path, DifferenceKind::kRemoved);
+  }
+  void ReportModified(const Message&, const Message&,
+                      const std::vector<MessageDifferencer::SpecificField>& path) override {
+    // A message that differs is reported after its fields, which say it better.
+    const auto* field = path.back().field;
+    if (field != nullptr && field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) return;
+    Add(path, DifferenceKind::kChanged);
+  }
+
+ private:
+  void Add(const std::vector<MessageDifferencer::SpecificField>& path, DifferenceKind kind) {
+    found_.push_back({absl::StrJoin(path, ".", AppendStep), kind});
+  }
+
+  static void AppendStep(std::string* out, const MessageDifferencer::SpecificField& step) {
+    // Without a descriptor it is a field that a newer peer knows.
+    if (step.field == nullptr) {
+      absl::StrAppend(out, "field ", step.unknown_field_number);
+      return;
+    }
+    absl::StrAppend(out, step.field->name());
+    // The new index is -1 when only the first message has the element.
+    if (step.field->is_repeated()) {
+      absl::StrAppend(out, "[", step.new_index >= 0 ? step.new_index : step.index, "]");
+    }
+  }
+
+  std::vector<Difference>& found_;
+};
+
+void MatchByKey(MessageDifferencer& differencer, const Descriptor* message, const char* list,
+                const char* key) {
+  const FieldDescriptor* field = message->FindFieldByName(list);
+  differencer.TreatAsMap(field, field->message_type()->FindFieldByName(key));
+}
+
+}  // namespace
+
+std::vector<Difference> FindDifferences(const v1::VmSpec& from, const v1::VmSpec& to,
+                                        MatchElements match) {
+  std::vector<Difference> found;
+  Collector collector(found);
+  MessageDifferencer differencer;
+  differencer.set_message_field_comparison(MessageDifferencer::EQUIVALENT);
+  if (match == MatchElements::kByKey) {
+    MatchByKey(differencer, v1::VmSpec::descriptor(), "volumes", "id");
+    MatchByKey(differencer, v1::VmSpec::descriptor(), "nics", "mac");
+    MatchByKey(differencer, v1::Cpu::descriptor(), "features", "name");
+  }
+  differencer.ReportDifferencesTo(&collector);
+  differencer.Compare(from, to);
+  return found;
+}
+
+}  // namespace hvagent::domain_xml

@@ -1,0 +1,122 @@
+#include "domain_xml/spec_change.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/unit/domain_xml/guide_vm.h"
+
+namespace hvagent::domain_xml {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr char kSecondVolume[] = "00000000-0000-4000-8000-000000000002";
+
+// "volumes[1] ADDED HOT"
+std::vector<std::string> Summaries(const v1::VmSpec& from, const v1::VmSpec& to) {
+  std::vector<std::string> lines;
+  for (const SpecChange& change : CompareSpecs(from, to)) {
+    const char* kind = change.kind == SpecChange::Kind::kAdded     ? " ADDED "
+                       : change.kind == SpecChange::Kind::kRemoved ? " REMOVED "
+                                                                   : " ";
+    lines.push_back(change.path + kind + ConsequenceName(change.consequence));
+    EXPECT_FALSE(change.how.empty()) << change.path;
+  }
+  return lines;
+}
+
+v1::VmSpec WithTwoVolumes() {
+  return With([](v1::VmSpec& s) { s.add_volumes()->set_id(kSecondVolume); });
+}
+
+TEST(CompareSpecsTest, SaysWhatEachChangeMeans) {
+  const struct {
+    const char* summary;
+    Change change;
+  } kCases[] = {
+      {"uuid REFUSED", [](v1::VmSpec& s) { s.set_uuid("00000000-0000-4000-8000-000000000009"); }},
+      {"name REFUSED", [](v1::VmSpec& s) { s.set_name("other"); }},
+      {"node RECORD_ONLY", [](v1::VmSpec& s) { s.set_node("compute-2"); }},
+      {"vcpus PENDING_RESTART", [](v1::VmSpec& s) { s.set_vcpus(2); }},
+      {"memory_mib PENDING_RESTART", [](v1::VmSpec& s) { s.set_memory_mib(512); }},
+      {"root_disk.image REFUSED", [](v1::VmSpec& s) { s.mutable_root_disk()->set_image("b"); }},
+      {"root_disk.size_gib HOT", [](v1::VmSpec& s) { s.mutable_root_disk()->set_size_gib(2); }},
+      {"root_disk.cache PENDING_RESTART",
+       [](v1::VmSpec& s) { s.mutable_root_disk()->set_cache(v1::NONE); }},
+      {"volumes[1] ADDED HOT", [](v1::VmSpec& s) { s.add_volumes()->set_id(kSecondVolume); }},
+      {"volumes[0] REMOVED HOT", [](v1::VmSpec& s) { s.clear_volumes(); }},
+      {"volumes[0].cache PENDING_RESTART",
+       [](v1::VmSpec& s) { s.mutable_volumes(0)->set_cache(v1::NONE); }},
+      {"nics[0] REMOVED PENDING_RESTART", [](v1::VmSpec& s) { s.clear_nics(); }},
+      {"nics[0].bridge PENDING_RESTART", [](v1::VmSpec& s) { s.mutable_nics(0)->set_bridge("b"); }},
+      {"cloud_init.user_data REFUSED",
+       [](v1::VmSpec& s) { s.mutable_cloud_init()->set_user_data("x"); }},
+      {"machine PENDING_RESTART", [](v1::VmSpec& s) { s.set_machine("q35"); }},
+      {"firmware PENDING_RESTART", [](v1::VmSpec& s) { s.set_firmware(v1::UEFI); }},
+      {"cpu.mode PENDING_RESTART",
+       [](v1::VmSpec& s) { s.mutable_cpu()->set_mode(v1::HOST_MODEL); }},
+  };
+  for (const auto& c : kCases) {
+    EXPECT_THAT(Summaries(GuideVm(), With(c.change)), ElementsAre(c.summary));
+  }
+}
+
+TEST(CompareSpecsTest, ADiskDoesNotShrink) {
+  EXPECT_THAT(
+      Summaries(With([](v1::VmSpec& s) { s.mutable_root_disk()->set_size_gib(2); }), GuideVm()),
+      ElementsAre("root_disk.size_gib REFUSED"));
+}
+
+TEST(CompareSpecsTest, FindsNothingInTheSameWishOrAnotherPowerState) {
+  EXPECT_THAT(Summaries(GuideVm(), With([](v1::VmSpec& s) {
+                          s.set_power_state(v1::STOPPED);
+                          s.mutable_root_disk()->clear_cache();
+                          s.mutable_nics(0)->clear_model();
+                          s.set_machine("pc");
+                        })),
+              IsEmpty());
+}
+
+TEST(CompareSpecsTest, AVolumeIsKnownByItsIdAndNotByItsPlace) {
+  const v1::VmSpec without_first = With([](v1::VmSpec& s) {
+    s.mutable_volumes(0)->Clear();
+    s.mutable_volumes(0)->set_id(kSecondVolume);
+  });
+  EXPECT_THAT(Summaries(WithTwoVolumes(), without_first), ElementsAre("volumes[0] REMOVED HOT"));
+  EXPECT_THAT(Summaries(without_first, WithTwoVolumes()), ElementsAre("volumes[0] ADDED HOT"));
+  EXPECT_THAT(Summaries(GuideVm(), without_first),
+              ElementsAre("volumes[0] ADDED HOT", "volumes[0] REMOVED HOT"));
+}
+
+TEST(CompareSpecsTest, AnotherOrderWaitsForTheNextStart) {
+  v1::VmSpec swapped = WithTwoVolumes();
+  swapped.mutable_volumes()->SwapElements(0, 1);
+  EXPECT_THAT(Summaries(WithTwoVolumes(), swapped), ElementsAre("volumes PENDING_RESTART"));
+
+  const auto add_nic = [](v1::VmSpec& s) {
+    *s.add_nics() = s.nics(0);
+    s.mutable_nics(1)->set_mac("52:54:00:00:00:02");
+  };
+  v1::VmSpec swapped_nics = With(add_nic);
+  swapped_nics.mutable_nics()->SwapElements(0, 1);
+  EXPECT_THAT(Summaries(With(add_nic), swapped_nics), ElementsAre("nics PENDING_RESTART"));
+}
+
+TEST(CompareSpecsTest, CpuFeaturesAreKnownByTheirNames) {
+  const auto with_features = [](std::vector<std::string> names) {
+    return With([&](v1::VmSpec& s) {
+      s.mutable_cpu()->set_mode(v1::HOST_MODEL);
+      for (const std::string& name : names) s.mutable_cpu()->add_features()->set_name(name);
+    });
+  };
+  EXPECT_THAT(Summaries(with_features({"a", "b"}), with_features({"b", "a"})), IsEmpty());
+  EXPECT_THAT(Summaries(with_features({"a", "b"}), with_features({"b"})),
+              ElementsAre("cpu.features[0] REMOVED PENDING_RESTART"));
+}
+
+}  // namespace
+}  // namespace hvagent::domain_xml
