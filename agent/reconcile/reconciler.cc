@@ -118,7 +118,7 @@ void Reconciler::Reconcile(const Uuid& uuid) {
 
 // Whether the VM is as it shall be now; false while the guest is still shutting down.
 absl::StatusOr<bool> Reconciler::MakeItSo(const state::VmRecord& vm) {
-  ASSIGN_OR_RETURN(const ObservedVm observed, worker_.Observe(vm));
+  ASSIGN_OR_RETURN(ObservedVm observed, worker_.Observe(vm));
   ASSIGN_OR_RETURN(const std::vector<Action> actions, Plan(vm, observed));
   bool waits_for_guest = false;
   for (const Action& action : actions) {
@@ -129,7 +129,7 @@ absl::StatusOr<bool> Reconciler::MakeItSo(const state::VmRecord& vm) {
     }
     LOG(INFO) << "vm " << vm.uuid.ToString() << " (" << vm.spec.name()
               << "): " << ActionName(action.kind) << ": " << action.reason;
-    RETURN_IF_ERROR(worker_.Run(vm, action));
+    RETURN_IF_ERROR(worker_.Run(vm, action, observed));
   }
   if (!waits_for_guest) {
     MutexLock lock(mutex_);

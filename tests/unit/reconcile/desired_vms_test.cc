@@ -25,9 +25,10 @@ class DesiredVmsTest : public ::testing::Test {
   // Carries out what the plan of the stored VM says.
   void MakeItSo() {
     const auto vm = *node_.state->GetVm(*Uuid::Parse(kVmUuid));
-    const auto actions = Plan(*vm, *node_.worker.Observe(*vm));
+    auto observed = *node_.worker.Observe(*vm);
+    const auto actions = Plan(*vm, observed);
     ASSERT_OK(actions);
-    for (const Action& action : *actions) ASSERT_OK(node_.worker.Run(*vm, action));
+    for (const Action& action : *actions) ASSERT_OK(node_.worker.Run(*vm, action, observed));
   }
 
   MemoryNode node_;
@@ -97,7 +98,7 @@ TEST_F(DesiredVmsTest, ANameIsUniqueOnTheNode) {
 TEST_F(DesiredVmsTest, DryRunPlansAndMakesNothing) {
   const auto actions = vms_.DryRun(GuideVm());
   ASSERT_OK(actions);
-  EXPECT_EQ(actions->size(), 3u);
+  EXPECT_EQ(actions->size(), 4u);
   EXPECT_THAT(vms_.Find(kVmUuid), Fails(absl::StatusCode::kNotFound, "VM_NOT_FOUND"));
   v1::VmSpec wrong = GuideVm();
   wrong.mutable_root_disk()->set_image("no-such-image");
