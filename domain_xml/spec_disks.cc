@@ -125,7 +125,7 @@ void ResolveDisks(const v1::VmSpec& vm, const Placement& placement, DomainSpec& 
   domain.disks.push_back(std::move(root));
   for (const v1::VolumeAttachment& volume : vm.volumes()) {
     RbdDisk disk =
-        MakeDisk(placement, placement.volumes_pool, absl::StrCat("volume-", volume.id()));
+        MakeDisk(placement, placement.volumes_pool, VolumeDiskName(volume.id()));
     disk.cache = ToCacheMode(volume.cache());
     disk.discard = ToDiscardMode(volume.discard());
     disk.target = Target(domain.disks.size());
@@ -141,6 +141,8 @@ void ResolveDisks(const v1::VmSpec& vm, const Placement& placement, DomainSpec& 
 }
 
 std::string RootDiskName(const Uuid& vm) { return absl::StrCat(vm.ToString(), "_disk"); }
+
+std::string VolumeDiskName(absl::string_view id) { return absl::StrCat("volume-", id); }
 
 std::string ConfigDriveName(const Uuid& vm) { return absl::StrCat(RootDiskName(vm), ".config"); }
 

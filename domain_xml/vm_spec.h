@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "base/uuid.h"
 #include "domain_xml/domain_spec.h"
 #include "hvagent/v1/vm.pb.h"
@@ -55,6 +56,8 @@ absl::StatusOr<DomainSpec> ResolveVm(const v1::VmSpec& spec, const Placement& pl
 
 // "<uuid>_disk", the name of a VM's root disk in the pool of the VMs.
 std::string RootDiskName(const Uuid& vm);
+// "volume-<id>", as cinder names it.
+std::string VolumeDiskName(absl::string_view id);
 // "<uuid>_disk.config", as nova names it.
 std::string ConfigDriveName(const Uuid& vm);
 

@@ -49,7 +49,8 @@ NodeService::NodeService(const SettleContext& settle, std::string backend,
       block_(block),
       state_(state),
       health_(health),
-      pushes_(pushes) {}
+      pushes_(pushes),
+      watch_(watch) {}
 
 grpc::ServerUnaryReactor* NodeService::GetNode(grpc::CallbackServerContext* context,
                                                const v1::GetNodeRequest* request,
@@ -104,6 +105,12 @@ absl::StatusOr<std::vector<SettleCall::Target>> NodeService::Push(
     targets.push_back({.uuid = uuid, .generation = generation, .wait = true});
   }
   return targets;
+}
+
+grpc::ServerWriteReactor<v1::StateEvent>* NodeService::WatchState(
+    grpc::CallbackServerContext* context, const v1::WatchStateRequest* request) {
+  (void)context;
+  return new WatchCall(*request, watch_);
 }
 
 absl::StatusOr<v1::Node> NodeService::Describe() {

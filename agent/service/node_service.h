@@ -11,6 +11,7 @@
 #include "agent/reconcile/vm_worker.h"
 #include "agent/service/node_health.h"
 #include "agent/service/settle_call.h"
+#include "agent/service/watch_call.h"
 #include "agent/state/state_store.h"
 #include "hvagent/v1/node_service.grpc.pb.h"
 
@@ -29,6 +30,8 @@ class NodeService final : public v1::NodeService::CallbackService {
   grpc::ServerUnaryReactor* PushState(grpc::CallbackServerContext* context,
                                       const v1::PushStateRequest* request,
                                       v1::PushStateResponse* response) override;
+  grpc::ServerWriteReactor<v1::StateEvent>* WatchState(
+      grpc::CallbackServerContext* context, const v1::WatchStateRequest* request) override;
 
  private:
   absl::StatusOr<v1::Node> Describe();
@@ -48,6 +51,7 @@ class NodeService final : public v1::NodeService::CallbackService {
   state::StateStore& state_;
   NodeHealth& health_;
   reconcile::Pushes& pushes_;
+  const WatchContext watch_;
 };
 
 }  // namespace hvagent::service
