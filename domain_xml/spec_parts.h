@@ -24,6 +24,14 @@ absl::Status ValidateDisks(const v1::VmSpec& spec);
 void NormalizeDisks(v1::VmSpec& spec);
 void ResolveDisks(const v1::VmSpec& spec, const Placement& placement, DomainSpec& domain);
 
+// What a disk's traffic is limited to: spec_io_limits.cc. The path is relative to the limits.
+absl::Status ValidateIoLimits(const v1::IoLimits& limits);
+IoTune ResolveIoLimits(const v1::IoLimits& limits);
+
+// Which devices the firmware boots from: spec_boot.cc. They are resolved with their devices.
+absl::Status ValidateBootOrder(const v1::VmSpec& spec);
+void NormalizeBootOrder(v1::VmSpec& spec);
+
 // spec_nics.cc.
 absl::Status ValidateNics(const v1::VmSpec& spec);
 void NormalizeNics(v1::VmSpec& spec);

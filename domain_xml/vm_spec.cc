@@ -30,7 +30,8 @@ absl::Status ValidateVmSpec(const v1::VmSpec& spec) {
   }
   RETURN_IF_ERROR(ValidateMachine(spec));
   RETURN_IF_ERROR(ValidateDisks(spec));
-  return ValidateNics(spec);
+  RETURN_IF_ERROR(ValidateNics(spec));
+  return ValidateBootOrder(spec);
 }
 
 v1::VmSpec Normalize(v1::VmSpec spec) {
@@ -39,6 +40,7 @@ v1::VmSpec Normalize(v1::VmSpec spec) {
   NormalizeMachine(spec);
   NormalizeDisks(spec);
   NormalizeNics(spec);
+  NormalizeBootOrder(spec);
   return spec;
 }
 

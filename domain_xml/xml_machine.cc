@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -99,6 +100,13 @@ void WriteClock(pugi::xml_node domain) {
   Set(AddWith(clock, "timer", "name", "hpet"), "present", "no");
 }
 
+// As many as the disks name.
+uint32_t Iothreads(const DomainSpec& spec) {
+  uint32_t highest = 0;
+  for (const RbdDisk& disk : spec.disks) highest = std::max(highest, disk.iothread);
+  return highest;
+}
+
 // libvirt writes KiB, whatever unit was defined; people write MiB too.
 absl::StatusOr<uint64_t> ReadMemoryMib(pugi::xml_node memory) {
   ASSIGN_OR_RETURN(uint64_t amount, ReadNumber<uint64_t>(memory.text().get(), "memory"));
@@ -175,6 +183,9 @@ void WriteMachine(pugi::xml_node domain, pugi::xml_node mark, const DomainSpec& 
   Set(AddText(domain, "memory", memory_kib), "unit", "KiB");
   Set(AddText(domain, "currentMemory", memory_kib), "unit", "KiB");
   AddText(domain, "vcpu", absl::StrCat(spec.vcpus));
+  if (const uint32_t count = Iothreads(spec); count != 0) {
+    AddText(domain, "iothreads", absl::StrCat(count));
+  }
 
   WriteOs(domain, mark, spec);
   pugi::xml_node features = domain.append_child("features");

@@ -37,6 +37,11 @@ absl::Status CheckDisks(const DomainSpec& spec);
 void WriteDisks(pugi::xml_node devices, const DomainSpec& spec);
 absl::Status ReadDisks(pugi::xml_node devices, DomainSpec& spec);
 
+// The limits of one disk: xml_iotune.cc. A name of a group that XML cannot carry is Check's to
+// find.
+void WriteIoTune(pugi::xml_node disk, const IoTune& tune);
+absl::StatusOr<IoTune> ReadIoTune(pugi::xml_node disk);
+
 absl::Status CheckNics(const DomainSpec& spec);
 void WriteNics(pugi::xml_node devices, const DomainSpec& spec);
 absl::Status ReadNics(pugi::xml_node devices, DomainSpec& spec);

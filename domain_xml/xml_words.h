@@ -35,6 +35,13 @@ inline constexpr XmlWord<CacheMode> kCacheModes[] = {{CacheMode::kNone, "none"},
 // kDefault has no word: the attribute is left out.
 inline constexpr XmlWord<DiscardMode> kDiscardModes[] = {{DiscardMode::kIgnore, "ignore"},
                                                          {DiscardMode::kUnmap, "unmap"}};
+inline constexpr XmlWord<DetectZeroes> kDetectZeroes[] = {
+    {DetectZeroes::kOff, "off"}, {DetectZeroes::kOn, "on"}, {DetectZeroes::kUnmap, "unmap"}};
+inline constexpr XmlWord<DiskBus> kDiskBuses[] = {
+    {DiskBus::kVirtio, "virtio"}, {DiskBus::kScsi, "scsi"}, {DiskBus::kSata, "sata"}};
+inline constexpr XmlWord<ErrorPolicy> kErrorPolicies[] = {{ErrorPolicy::kStop, "stop"},
+                                                          {ErrorPolicy::kReport, "report"},
+                                                          {ErrorPolicy::kEnospace, "enospace"}};
 inline constexpr XmlWord<NicModel> kNicModels[] = {{NicModel::kVirtio, "virtio"},
                                                    {NicModel::kE1000, "e1000"}};
 

@@ -86,7 +86,9 @@ absl::StatusOr<std::vector<Action>> DesiredVms::DryRun(const VmRecord& vm) {
   ASSIGN_OR_RETURN(const ObservedVm observed, worker_.Observe(vm));
   ASSIGN_OR_RETURN(std::vector<Action> actions, Plan(vm, observed));
   for (const Action& action : actions) {
-    if (action.kind == ActionKind::kPrepareRootDisk) RETURN_IF_ERROR(worker_.CheckImage(vm.spec));
+    if (action.kind == ActionKind::kPrepareRootDisk) {
+      RETURN_IF_ERROR(worker_.CheckRootDiskSource(vm.spec));
+    }
     if (action.kind == ActionKind::kDefineDomain) {
       RETURN_IF_ERROR(worker_.Resolve(vm.spec, vm.generation).status());
     }

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "domain_xml/vm_spec.h"
 
 namespace hvagent::reconcile {
 namespace {
@@ -67,7 +68,9 @@ absl::StatusOr<std::vector<Action>> PlanDeletion(const state::VmRecord& desired,
   if (desired.spec.has_cloud_init()) {
     actions.push_back({ActionKind::kRemoveConfigDrive, "the VM is being deleted"});
   }
-  actions.push_back({ActionKind::kRemoveRootDisk, "the VM is being deleted"});
+  if (domain_xml::OwnsRootDisk(desired.spec)) {
+    actions.push_back({ActionKind::kRemoveRootDisk, "the VM is being deleted"});
+  }
   actions.push_back({ActionKind::kRemoveRecord, "nothing of the VM is left in the cluster"});
   actions.push_back({ActionKind::kForgetVm, "nothing of the VM is left"});
   return actions;

@@ -41,7 +41,7 @@ struct ObservedVm {
 
 enum class ActionKind {
   kWriteRecord,         // what the VM is, in the registry, as this node's
-  kPrepareRootDisk,     // clone it, or find the clone that was made, and grow it
+  kPrepareRootDisk,     // clone it, or find what was made or is to be used, and grow what is ours
   kPrepareConfigDrive,  // write it, or find it written
   kGrowRootDisk,        // and tell a running guest
   kAttachVolume,        // to a running guest

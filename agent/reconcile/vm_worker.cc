@@ -59,7 +59,7 @@ VmWorker::VmWorker(VmWorkerOptions options, hypervisor::Hypervisor& hypervisor,
       hypervisor_(hypervisor),
       block_(block),
       state_(state),
-      disks_(block, options_.images_pool, options_.vms_pool),
+      disks_(block, options_.images_pool, options_.vms_pool, options_.volumes_pool),
       registrar_(registry, block, options_.node_name) {}
 
 absl::StatusOr<ObservedVm> VmWorker::Observe(const state::VmRecord& vm) {
@@ -148,7 +148,7 @@ absl::Status VmWorker::Run(const state::VmRecord& vm, const Action& action, Obse
       return AttachVolume(vm, action.volume_id, observed.registration);
     case ActionKind::kDetachVolume:
       return hypervisor_.DetachDisk(vm.uuid, options_.volumes_pool,
-                                    domain_xml::VolumeDiskName(action.volume_id));
+                                    domain_xml::VolumeName(action.volume_id));
     case ActionKind::kDefineDomain:
       return DefineDomain(vm, observed.registration.epoch());
     case ActionKind::kStartDomain:
@@ -240,7 +240,7 @@ absl::Status VmWorker::AttachVolume(const state::VmRecord& vm, const std::string
                    Resolve(vm.spec, vm.generation, registration.epoch()));
   const auto disk = std::find_if(
       spec.disks.begin(), spec.disks.end(), [&](const domain_xml::RbdDisk& candidate) {
-        return candidate.image == domain_xml::VolumeDiskName(id);
+        return candidate.image == domain_xml::VolumeName(id);
       });
   if (disk == spec.disks.end()) return absl::InternalError("the volume is not in the spec");
   RETURN_IF_ERROR(MakeSecretUsable());

@@ -57,7 +57,9 @@ class VmWorker {
   absl::StatusOr<bool> NothingExists(const state::VmRecord& vm);
 
   // The checks of PREPARE_ROOT_DISK without the disk.
-  absl::Status CheckImage(const v1::VmSpec& spec) { return disks_.CheckImage(spec); }
+  absl::Status CheckRootDiskSource(const v1::VmSpec& spec) {
+    return disks_.CheckRootDiskSource(spec);
+  }
 
   // What the VM's domain is on this node, with live monitors and the guests' secret. `epoch` is 0
   // while there is none. Errors: GuestSecret's; of libvirt and Ceph.

@@ -230,6 +230,12 @@ grpc::ServerUnaryReactor* VmService::Snapshot(grpc::CallbackServerContext* conte
   return AnswerOnPool<v1::Operation>(
       context, settle_.pool, response, [this, request]() -> absl::StatusOr<v1::Operation> {
         ASSIGN_OR_RETURN(const VmRecord vm, vms_.Find(request->id()));
+        if (!vm.spec.root_disk().volume().empty()) {
+          return Error(absl::StatusCode::kFailedPrecondition, "ROOT_DISK_IS_VOLUME",
+                       absl::StrCat("the root disk of VM ", vm.uuid.ToString(), " is volume ",
+                                    vm.spec.root_disk().volume(),
+                                    ": make a snapshot of the volume, and volumes from that"));
+        }
         // By its UUID: a name may be another VM's when the job goes on after a restart.
         v1::SnapshotVmRequest resolved = *request;
         resolved.set_id(vm.uuid.ToString());

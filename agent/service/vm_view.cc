@@ -83,7 +83,10 @@ v1::Vm VmView::Build(const state::VmRecord& vm, const absl::StatusOr<v1::PowerSt
   *status.add_conditions() = ReadyCondition(vm, power);
   if (power.ok() && *power == v1::RUNNING) AddPendingRestart(vm, status);
   status.set_node(options_.node_name);
-  status.set_root_disk(absl::StrCat(options_.vms_pool, "/", domain_xml::RootDiskName(vm.uuid)));
+  const std::string& volume = vm.spec.root_disk().volume();
+  status.set_root_disk(
+      volume.empty() ? absl::StrCat(options_.vms_pool, "/", domain_xml::RootDiskName(vm.uuid))
+                     : absl::StrCat(options_.volumes_pool, "/", domain_xml::VolumeName(volume)));
   if (!options_.serial_log_dir.empty()) {
     status.set_serial_log_file(
         absl::StrCat(options_.serial_log_dir, "/", vm.uuid.ToString(), ".serial.log"));

@@ -16,6 +16,7 @@ namespace hvagent::domain_xml {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::Optional;
 
 std::string Golden(const std::string& name) {
@@ -42,6 +43,26 @@ TEST(RenderTest, WritesMachineFirmwareAndCpu) {
   auto xml = Render(MachineSpec());
   ASSERT_TRUE(xml.ok()) << xml.status();
   EXPECT_EQ(*xml, Golden("machine.xml"));
+}
+
+TEST(RenderTest, WritesAllThatCanBeSaidOfADisk) {
+  auto xml = Render(DisksSpec());
+  ASSERT_TRUE(xml.ok()) << xml.status();
+  EXPECT_EQ(*xml, Golden("disks.xml"));
+}
+
+TEST(RenderTest, ScsiDisksHaveAControllerForEachFifteenLetters) {
+  DomainSpec spec = GuideSpec();
+  for (char letter = 'a'; letter <= 'p'; ++letter) {
+    RbdDisk disk = spec.disks[1];
+    disk.bus = letter < 'd' ? DiskBus::kSata : DiskBus::kScsi;
+    disk.target = absl::StrCat("sd", std::string(1, letter));
+    spec.disks.push_back(disk);
+  }
+  const std::string xml = *Render(spec);
+  EXPECT_THAT(xml, HasSubstr("<controller type=\"scsi\" index=\"0\" model=\"virtio-scsi\" />"));
+  EXPECT_THAT(xml, HasSubstr("<controller type=\"scsi\" index=\"1\" model=\"virtio-scsi\" />"));
+  EXPECT_THAT(xml, Not(HasSubstr("<controller type=\"scsi\" index=\"2\"")));
 }
 
 TEST(RenderTest, SaysWhichValueCannotBeWritten) {
@@ -84,6 +105,14 @@ TEST(RenderTest, SaysWhichValueCannotBeWritten) {
       {"disks[0].auth.username", [](DomainSpec& s) { s.disks[0].auth->username = "\r"; }},
       {"disks[0].target", [](DomainSpec& s) { s.disks[0].target = ""; }},
       {"disks[1].serial", [](DomainSpec& s) { s.disks[1].serial = "\x80"; }},
+      {"disks[0].iothread",
+       [](DomainSpec& s) {
+         s.disks[0].bus = DiskBus::kScsi;
+         s.disks[0].iothread = 1;
+       }},
+      {"disks[0].read_errors",
+       [](DomainSpec& s) { s.disks[0].read_errors = ErrorPolicy::kEnospace; }},
+      {"disks[0].io_tune.group", [](DomainSpec& s) { s.disks[0].io_tune.group = "\n"; }},
       {"nics[0].bridge", [](DomainSpec& s) { s.nics[0].bridge = ""; }},
       {"nics[0].mac", [](DomainSpec& s) { s.nics[0].mac = "\n"; }},
   };
@@ -138,6 +167,19 @@ TEST(ParseTest, TakesAVersionForLibvirtsChoiceUnlessItWasAskedFor) {
   EXPECT_EQ(machine_of("pc-q35-7.2", "pc-q35-6.0"), "q35");
 }
 
+TEST(ParseTest, TakesUnsaidErrorPoliciesForWhatQemuDoesThen) {
+  const std::string xml = *Render(MinimalSpec());
+  const auto disk_with = [&](const char* policies) {
+    return Parse(absl::StrReplaceAll(xml,
+                                     {{R"( error_policy="stop" rerror_policy="stop")", policies}}))
+        ->disks[0];
+  };
+  EXPECT_EQ(disk_with("").write_errors, ErrorPolicy::kEnospace);
+  EXPECT_EQ(disk_with("").read_errors, ErrorPolicy::kReport);
+  EXPECT_EQ(disk_with(R"( error_policy="stop")").read_errors, ErrorPolicy::kStop);
+  EXPECT_EQ(disk_with(R"( error_policy="report")").read_errors, ErrorPolicy::kReport);
+}
+
 TEST(ParseTest, RefusesWhatIsNoDomainSpec) {
   const std::string xml = *Render(GuideSpec());
   const struct {
@@ -159,7 +201,14 @@ TEST(ParseTest, RefusesWhatIsNoDomainSpec) {
       {"protocol=\"rbd\"", "protocol=\"nbd\"", "source/@protocol"},
       {"name=\"vms/65bd684f-0414-4b58-9924-af681091be09_disk\"", "name=\"a\"", "source/@name"},
       {"port=\"6789\"", "port=\"65536\"", "host/@port"},
-      {"bus=\"virtio\"", "bus=\"scsi\"", "target/@bus"},
+      {"bus=\"virtio\"", "bus=\"ide\"", "target/@bus"},
+      {" error_policy=\"stop\"", " error_policy=\"ignore\"", "driver/@error_policy"},
+      {"rerror_policy=\"stop\"", "rerror_policy=\"ignore\"", "driver/@rerror_policy"},
+      {"discard=\"unmap\"", "detect_zeroes=\"yes\"", "driver/@detect_zeroes"},
+      {"discard=\"unmap\"", "iothread=\"x\"", "driver/@iothread"},
+      {"<boot order=\"1\"", "<boot order=\"x\"", "boot/@order"},
+      {"<boot order=\"1\" />", "<iotune><read_iops_sec_max>-1</read_iops_sec_max></iotune>",
+       "iotune/read_iops_sec_max"},
       {"interface type=\"bridge\"", "interface type=\"network\"", "interface/@type"},
       {"<model type=\"virtio\"", "<model type=\"rtl8139\"", "model/@type"},
       {"machine=\"pc\"", "machine=\"microvm\"", "os/type/@machine"},

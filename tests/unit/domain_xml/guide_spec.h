@@ -15,8 +15,10 @@ inline DomainSpec GuideSpec() {
   root.auth = CephAuth{.username = "cinder",
                        .secret_uuid = *Uuid::Parse("4810c760-dc42-4e5f-9d41-7346db7d7da2")};
   root.target = "vda";
+  root.boot_order = 1;
 
   RbdDisk volume = root;
+  volume.boot_order = 0;
   volume.pool = "volumes";
   volume.image = "volume-af7ce6b7-12c2-4bdf-933c-884a4f514617";
   volume.discard = DiscardMode::kUnmap;
@@ -48,6 +50,7 @@ inline DomainSpec MinimalSpec() {
   root.monitors = {{"fd00::1", 0}};
   root.cache = CacheMode::kNone;
   root.target = "vda";
+  root.boot_order = 1;
 
   DomainSpec spec;
   spec.uuid = *Uuid::Parse("5d6a3c1e-0000-4000-8000-000000000001");
@@ -72,6 +75,50 @@ inline DomainSpec MachineSpec() {
                            {"x2apic", CpuPolicy::kForce},
                            {"mpx", CpuPolicy::kForbid}},
               .topology = CpuTopology{.sockets = 1, .cores = 4, .threads = 2}};
+  return spec;
+}
+
+// The guide's VM with a root disk on SATA that is a volume, and two volumes with all that can be
+// said of a disk.
+inline DomainSpec DisksSpec() {
+  DomainSpec spec = GuideSpec();
+  RbdDisk& root = spec.disks[0];
+  root.pool = "volumes";
+  root.image = "volume-00000000-0000-4000-8000-000000000001";
+  root.serial = "00000000-0000-4000-8000-000000000001";
+  root.bus = DiskBus::kSata;
+  root.target = "sda";
+  root.boot_order = 2;
+  root.write_errors = ErrorPolicy::kEnospace;
+  root.read_errors = ErrorPolicy::kReport;
+
+  RbdDisk shared = root;
+  shared.image = "volume-00000000-0000-4000-8000-000000000002";
+  shared.serial = "shared-disk";
+  shared.bus = DiskBus::kScsi;
+  shared.target = "sdb";
+  shared.boot_order = 0;
+  shared.write_errors = ErrorPolicy::kReport;
+  shared.read_errors = ErrorPolicy::kStop;
+  shared.cache = CacheMode::kNone;
+  shared.detect_zeroes = DetectZeroes::kOn;
+  shared.read_only = true;
+  shared.shareable = true;
+  shared.io_tune = {.read_bytes = {.rate = 1000000},
+                    .write_bytes = {.rate = 2000000, .burst = 4000000},
+                    .read_iops = {.rate = 500, .burst = 1000, .burst_s = 10},
+                    .write_iops = {.rate = 600}};
+
+  RbdDisk& fast = spec.disks[1];
+  fast.target = "vda";
+  fast.boot_order = 1;
+  fast.iothread = 2;
+  fast.detect_zeroes = DetectZeroes::kUnmap;
+  fast.io_tune = {.total_bytes = {.rate = 100000000, .burst = 200000000, .burst_s = 5},
+                  .total_iops = {.rate = 1000},
+                  .size_iops = 65536,
+                  .group = "gold"};
+  spec.disks.insert(spec.disks.begin() + 1, shared);
   return spec;
 }
 

@@ -1,5 +1,6 @@
 #include "tests/unit/domain_xml/random_spec.h"
 
+#include <algorithm>
 #include <initializer_list>
 #include <limits>
 #include <string>
@@ -32,6 +33,7 @@ class Generator {
     }
     const int disks = 1 + static_cast<int>(Below(OneIn(8) ? 26 : 4));
     for (int i = 0; i < disks; ++i) spec.disks.push_back(Disk(i));
+    NameTargets(spec);
     const int nics = static_cast<int>(Below(4));
     for (int i = 0; i < nics; ++i) spec.nics.push_back(Nic());
     if (!OneIn(4)) spec.serial_log_file = absl::StrCat("/var/log/", Name(), ".serial.log");
@@ -154,10 +156,53 @@ class Generator {
     if (!OneIn(4)) disk.auth = CephAuth{.username = UserName(), .secret_uuid = AnyUuid()};
     disk.cache = static_cast<CacheMode>(Below(5));
     disk.discard = static_cast<DiscardMode>(Below(3));
-    disk.target = absl::StrCat("vd", std::string(1, static_cast<char>('a' + index)));
+    disk.detect_zeroes = static_cast<DetectZeroes>(Below(3));
+    disk.write_errors = static_cast<ErrorPolicy>(Below(3));
+    disk.read_errors = static_cast<ErrorPolicy>(Below(2));
     if (OneIn(2)) disk.serial = PlainName();
     disk.read_only = index > 0 && OneIn(3);
+    disk.shareable = OneIn(4);
+    if (OneIn(2)) disk.boot_order = static_cast<uint32_t>(index) + 1;
+    disk.bus = static_cast<DiskBus>(Below(3));
+    if (disk.bus == DiskBus::kVirtio && OneIn(3)) disk.iothread = Below(4) + 1;
+    if (OneIn(3)) disk.io_tune = AnyIoTune();
     return disk;
+  }
+
+  // Those of one bus together, as libvirt keeps them.
+  static void NameTargets(DomainSpec& spec) {
+    std::stable_sort(spec.disks.begin(), spec.disks.end(),
+                     [](const RbdDisk& a, const RbdDisk& b) { return a.bus < b.bus; });
+    char virtio = 'a';
+    char other = 'a';
+    for (RbdDisk& disk : spec.disks) {
+      disk.target = disk.bus == DiskBus::kVirtio ? absl::StrCat("vd", std::string(1, virtio++))
+                                                 : absl::StrCat("sd", std::string(1, other++));
+    }
+  }
+
+  IoLimit Limit() {
+    IoLimit limit{.rate = Below(1 << 30) + 1};
+    if (OneIn(2)) limit.burst = limit.rate + Below(1 << 20);
+    if (limit.burst != 0 && OneIn(2)) limit.burst_s = Below(60) + 1;
+    return limit;
+  }
+
+  IoTune AnyIoTune() {
+    IoTune tune;
+    if (OneIn(2)) {
+      tune.total_bytes = Limit();
+    } else {
+      tune.read_bytes = Limit();
+      if (OneIn(2)) tune.write_bytes = Limit();
+    }
+    if (OneIn(2)) {
+      tune.total_iops = Limit();
+      tune.size_iops = Below(1 << 20);
+    } else if (OneIn(2)) {
+      tune.write_iops = Limit();
+    }
+    return tune;
   }
 
   BridgeNic Nic() {
