@@ -20,9 +20,10 @@ bool Names(const v1::VmSpec& spec, absl::string_view volume_id) {
 
 // The id of the volume that a disk is over; empty when it is over none.
 absl::string_view VolumeOf(const LiveDisk& disk) {
-  const size_t prefix = disk.source.rfind(kVolumePrefix);
-  if (prefix == std::string::npos) return "";
-  return absl::string_view(disk.source).substr(prefix + kVolumePrefix.size());
+  const absl::string_view source = disk.source;
+  const size_t prefix = source.rfind(kVolumePrefix);
+  if (prefix == absl::string_view::npos) return "";
+  return source.substr(prefix + kVolumePrefix.size());
 }
 
 }  // namespace

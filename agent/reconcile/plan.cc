@@ -327,9 +327,8 @@ absl::string_view ActionName(ActionKind kind) {
 v1::PlannedAction Shown(const Action& action) {
   v1::PlannedAction shown;
   shown.set_action(std::string(ActionName(action.kind)));
-  shown.set_reason(action.volume_id.empty()
-                       ? action.reason
-                       : absl::StrCat(action.reason, ": ", action.volume_id));
+  shown.set_reason(action.volume_id.empty() ? action.reason
+                                            : absl::StrCat(action.reason, ": ", action.volume_id));
   shown.set_consequence(ConsequenceOf(action.kind));
   return shown;
 }

@@ -107,7 +107,8 @@ void Reconciler::Reconcile(const Uuid& uuid) {
     return;
   }
 
-  Outcome outcome{.generation = (*vm)->generation, .looked_at = looked_at, .claimed = (*vm)->claimed};
+  Outcome outcome{
+      .generation = (*vm)->generation, .looked_at = looked_at, .claimed = (*vm)->claimed};
   outcome.error = MakeItSo(**vm, outcome);
   if (!outcome.error.ok()) {
     LOG(WARNING) << "vm " << uuid.ToString() << " (" << (*vm)->spec.name()

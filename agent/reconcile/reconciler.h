@@ -78,7 +78,8 @@ class Reconciler {
   // A new connection to libvirt asks for everything to be looked at, from the resync thread.
   bool resync_now_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<Uuid, int> failures_ ABSL_GUARDED_BY(mutex_);  // in a row
-  // What each guest was last asked for (the action and its volume) and when, on the monotonic clock.
+  // What each guest was last asked for (the action and its volume) and when, on the monotonic
+  // clock.
   using Asked = std::map<std::pair<ActionKind, std::string>, absl::Duration>;
   std::map<Uuid, Asked> asked_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread> threads_;

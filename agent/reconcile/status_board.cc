@@ -14,9 +14,9 @@ std::optional<StatusBoard::Entry> StatusBoard::Get(const Uuid& uuid) const {
 }
 
 bool Outcome::LooksLike(const Outcome& other) const {
-  return generation == other.generation && converged == other.converged &&
-         error == other.error && domain_state == other.domain_state &&
-         pending_restart == other.pending_restart && claimed == other.claimed;
+  return generation == other.generation && converged == other.converged && error == other.error &&
+         domain_state == other.domain_state && pending_restart == other.pending_restart &&
+         claimed == other.claimed;
 }
 
 bool StatusBoard::Waiter::SettledBy(const Outcome& outcome) const {

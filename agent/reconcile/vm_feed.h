@@ -1,8 +1,8 @@
-// Which of the node's VMs have changed, in the order of a revision that grows with each change: what
-// WatchState is made of.
+// Which of the node's VMs have changed, in the order of a revision that grows with each change:
+// what WatchState is made of.
 //
-// Of a VM only its latest change counts, so that a slow watcher costs nothing and misses nothing but
-// what was overtaken. Thread-safe; never blocks.
+// Of a VM only its latest change counts, so that a slow watcher costs nothing and misses nothing
+// but what was overtaken. Thread-safe; never blocks.
 #ifndef HVAGENT_AGENT_RECONCILE_VM_FEED_H_
 #define HVAGENT_AGENT_RECONCILE_VM_FEED_H_
 
@@ -62,7 +62,8 @@ class VmFeed {
   uint64_t forgotten_ ABSL_GUARDED_BY(mutex_) = 0;  // of the latest removal that is not remembered
   std::map<Uuid, Latest> latest_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, Uuid> by_revision_ ABSL_GUARDED_BY(mutex_);
-  std::map<uint64_t, Uuid> removed_ ABSL_GUARDED_BY(mutex_);  // of by_revision_, those that are gone
+  std::map<uint64_t, Uuid> removed_
+      ABSL_GUARDED_BY(mutex_);  // of by_revision_, those that are gone
   // Held while subscribers are called; before mutex_.
   Mutex calling_;
   std::map<SubscriberId, std::function<void()>> subscribers_ ABSL_GUARDED_BY(calling_);

@@ -238,8 +238,8 @@ absl::Status VmWorker::AttachVolume(const state::VmRecord& vm, const std::string
                                     Registration& registration) {
   ASSIGN_OR_RETURN(const domain_xml::DomainSpec spec,
                    Resolve(vm.spec, vm.generation, registration.epoch()));
-  const auto disk = std::find_if(
-      spec.disks.begin(), spec.disks.end(), [&](const domain_xml::RbdDisk& candidate) {
+  const auto disk =
+      std::find_if(spec.disks.begin(), spec.disks.end(), [&](const domain_xml::RbdDisk& candidate) {
         return candidate.image == domain_xml::VolumeName(id);
       });
   if (disk == spec.disks.end()) return absl::InternalError("the volume is not in the spec");

@@ -76,8 +76,7 @@ class VmWorker {
   // What the domain with that XML was made of, where that is not the VM's spec as it is now.
   absl::StatusOr<std::optional<OlderDomain>> LookAtOlderSpec(const state::VmRecord& vm,
                                                              absl::string_view xml,
-                                                             int64_t generation,
-                                                             bool does_not_run);
+                                                             int64_t generation, bool does_not_run);
   absl::Status WriteRecord(const state::VmRecord& vm, ObservedVm& observed);
   absl::Status GrowRootDisk(const state::VmRecord& vm);
   absl::Status AttachVolume(const state::VmRecord& vm, const std::string& id,

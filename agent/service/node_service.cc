@@ -41,7 +41,8 @@ std::string NameIn(const v1::PushStateRequest& push, const v1::PushStateResponse
 NodeService::NodeService(const SettleContext& settle, std::string backend,
                          const reconcile::VmWorkerOptions& options,
                          hypervisor::Hypervisor& hypervisor, block::BlockStore& block,
-                         state::StateStore& state, NodeHealth& health, reconcile::Pushes& pushes)
+                         state::StateStore& state, NodeHealth& health, reconcile::Pushes& pushes,
+                         const WatchContext& watch)
     : settle_(settle),
       backend_(std::move(backend)),
       options_(options),

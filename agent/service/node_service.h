@@ -23,7 +23,7 @@ class NodeService final : public v1::NodeService::CallbackService {
   NodeService(const SettleContext& settle, std::string backend,
               const reconcile::VmWorkerOptions& options, hypervisor::Hypervisor& hypervisor,
               block::BlockStore& block, state::StateStore& state, NodeHealth& health,
-              reconcile::Pushes& pushes);
+              reconcile::Pushes& pushes, const WatchContext& watch);
 
   grpc::ServerUnaryReactor* GetNode(grpc::CallbackServerContext* context,
                                     const v1::GetNodeRequest* request, v1::Node* response) override;
