@@ -13,6 +13,7 @@
 #include "agent/hypervisor/memory_faults.h"
 #include "agent/hypervisor/memory_hypervisor.h"
 #include "agent/hypervisor/memory_secret_store.h"
+#include "agent/registry/rados_registry.h"
 #include "base/status_macros.h"
 
 namespace hvagent {
@@ -57,12 +58,15 @@ absl::StatusOr<Backends> MakeRealBackends(const v1::AgentConfig& config) {
   backends.keys = std::make_unique<block::RadosClusterKeys>(block->connection(),
                                                             config.ceph().pools().hvagent());
   backends.objects = std::make_unique<block::RadosObjectStore>(block->connection());
+  backends.registry = std::make_unique<registry::RadosRegistry>(block->connection(),
+                                                                config.ceph().pools().hvagent());
   backends.block = std::move(block);
   return backends;
 }
 
 Backends MakeMemoryBackends(const v1::AgentConfig& config,
-                            std::shared_ptr<block::MemoryCluster> cluster) {
+                            std::shared_ptr<block::MemoryCluster> cluster,
+                            std::shared_ptr<registry::MemoryRecords> records) {
   if (cluster == nullptr) {
     cluster = std::make_shared<block::MemoryCluster>(kMemoryFsid,
                                                      block::MemoryCluster::Strangers::kTakenIn);
@@ -95,6 +99,8 @@ Backends MakeMemoryBackends(const v1::AgentConfig& config,
   backends.block = std::move(block);
   backends.objects = std::move(objects);
   backends.keys = std::make_unique<block::MemoryClusterKeys>(std::move(cluster));
+  if (records == nullptr) records = std::make_shared<registry::MemoryRecords>();
+  backends.registry = std::make_unique<registry::MemoryRegistry>(std::move(records));
   backends.secrets = std::move(secrets);
   backends.hypervisor = std::move(hypervisor);
   return backends;

@@ -10,6 +10,8 @@
 #include "agent/block/memory_cluster_keys.h"
 #include "agent/block/object_store.h"
 #include "agent/hypervisor/hypervisor.h"
+#include "agent/registry/memory_registry.h"
+#include "agent/registry/registry.h"
 #include "hvagent/v1/config.pb.h"
 #include "secrets/cluster_keys.h"
 #include "secrets/secret_store.h"
@@ -21,8 +23,9 @@ struct Backends {
   // What the seams' implementations share (a connection, a simulated host); destroyed last.
   std::shared_ptr<void> shared;
   std::unique_ptr<block::BlockStore> block;
-  std::unique_ptr<block::ObjectStore> objects;  // stands on `block`'s connection
-  std::unique_ptr<secrets::ClusterKeys> keys;   // stands on `block`'s connection
+  std::unique_ptr<block::ObjectStore> objects;   // stands on `block`'s connection
+  std::unique_ptr<secrets::ClusterKeys> keys;    // stands on `block`'s connection
+  std::unique_ptr<registry::Registry> registry;  // stands on `block`'s connection
   std::unique_ptr<secrets::SecretStore> secrets;
   std::unique_ptr<hypervisor::Hypervisor> hypervisor;
 };
@@ -32,9 +35,11 @@ absl::StatusOr<Backends> MakeRealBackends(const v1::AgentConfig& config);
 
 // A simulated node with an empty cluster of its own: the whole API with neither libvirt nor Ceph.
 // The users of that cluster are those that somebody has connected as, each with the key that came
-// first; another one is refused. Nodes that are given one `cluster` share its users and claims.
+// first; another one is refused. Nodes that are given one `cluster` share its users and claims, and
+// those that are given one `records` share its registry.
 Backends MakeMemoryBackends(const v1::AgentConfig& config,
-                            std::shared_ptr<block::MemoryCluster> cluster = nullptr);
+                            std::shared_ptr<block::MemoryCluster> cluster = nullptr,
+                            std::shared_ptr<registry::MemoryRecords> records = nullptr);
 
 }  // namespace hvagent
 

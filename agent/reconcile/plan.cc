@@ -1,5 +1,8 @@
 #include "agent/reconcile/plan.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -27,7 +30,32 @@ void AddFirstSteps(const state::VmRecord& desired, std::vector<Action>& actions)
   actions.push_back({ActionKind::kDefineDomain, kNew});
 }
 
-std::vector<Action> PlanDeletion(const state::VmRecord& desired, const ObservedVm& observed) {
+// Whether the guest's start was cut off: it is paused, and nobody but the agent paused it.
+bool StartWasCutOff(const ObservedVm& observed) {
+  return observed.domain.has_value() && observed.domain->state == DomainState::kPaused &&
+         observed.registration.state() == v1::RegistryRecord::STARTING;
+}
+
+bool IsOwnedElsewhere(const Registration& registration) {
+  return ErrorReason(registration.status) == "VM_OWNED_ELSEWHERE";
+}
+
+// What is left of a VM that another node has taken over: its disks and its record are not ours.
+absl::StatusOr<std::vector<Action>> PlanForgetting(const ObservedVm& observed) {
+  constexpr char kMoved[] = "the VM belongs to another node and is being deleted on this one";
+  std::vector<Action> actions;
+  if (observed.domain.has_value() && observed.domain_is_ours) {
+    if (IsActive(observed.domain)) return observed.registration.status;
+    actions.push_back({ActionKind::kUndefineDomain, kMoved});
+  }
+  actions.push_back({ActionKind::kForgetVm, kMoved});
+  return actions;
+}
+
+absl::StatusOr<std::vector<Action>> PlanDeletion(const state::VmRecord& desired,
+                                                 const ObservedVm& observed) {
+  if (IsOwnedElsewhere(observed.registration)) return PlanForgetting(observed);
+  RETURN_IF_ERROR(observed.registration.status);
   std::vector<Action> actions;
   if (observed.domain.has_value() && observed.domain_is_ours) {
     if (IsActive(observed.domain)) {
@@ -43,6 +71,7 @@ std::vector<Action> PlanDeletion(const state::VmRecord& desired, const ObservedV
   if (domain_xml::OwnsRootDisk(desired.spec)) {
     actions.push_back({ActionKind::kRemoveRootDisk, "the VM is being deleted"});
   }
+  actions.push_back({ActionKind::kRemoveRecord, "nothing of the VM is left in the cluster"});
   actions.push_back({ActionKind::kForgetVm, "nothing of the VM is left"});
   return actions;
 }
@@ -77,6 +106,11 @@ absl::Status AddStop(const state::VmRecord& desired, const ObservedVm& observed,
     actions.push_back({ActionKind::kDestroyDomain, absl::StrCat(why, ", by force")});
     return absl::OkStatus();
   }
+  if (StartWasCutOff(observed) && observed.registration.entry->record.disks().empty()) {
+    actions.push_back(
+        {ActionKind::kDestroyDomain, absl::StrCat(why, ", and its guest has never run")});
+    return absl::OkStatus();
+  }
   if (observed.domain->state == DomainState::kPaused) {
     return Paused(" and cannot shut down: resume it, or stop it by force");
   }
@@ -84,7 +118,38 @@ absl::Status AddStop(const state::VmRecord& desired, const ObservedVm& observed,
   return absl::OkStatus();
 }
 
-void AddStart(const ObservedVm& observed, std::vector<Action>& actions) {
+bool MustGrow(const state::VmRecord& desired, const ObservedVm& observed) {
+  return observed.older.has_value() &&
+         desired.spec.root_disk().size_gib() > observed.older->spec.root_disk().size_gib();
+}
+
+void AddGrow(std::vector<Action>& actions) {
+  actions.push_back({ActionKind::kGrowRootDisk, "the root disk shall be larger"});
+}
+
+// What a running guest is given as it runs; the rest of its new spec waits for its next start.
+void AddLiveChanges(const state::VmRecord& desired, const ObservedVm& observed,
+                    std::vector<Action>& actions) {
+  if (!observed.older.has_value() || observed.older->defined_generation == desired.generation) {
+    return;
+  }
+  const LiveChanges changes = CompareWithGuest(*observed.older, desired.spec);
+  if (changes.grow_root_disk) AddGrow(actions);
+  for (const std::string& volume : changes.attach) {
+    actions.push_back({ActionKind::kAttachVolume, "the guest shall have this volume", volume});
+  }
+  for (const std::string& volume : changes.detach) {
+    actions.push_back({ActionKind::kDetachVolume, "the guest shall not have this volume", volume});
+  }
+  // The definition comes last, since it says that all this was done.
+  if (changes.detach.empty()) {
+    actions.push_back({ActionKind::kDefineDomain, "the spec has changed"});
+  }
+}
+
+void AddStart(const state::VmRecord& desired, const ObservedVm& observed,
+              std::vector<Action>& actions) {
+  if (MustGrow(desired, observed)) AddGrow(actions);
   // Defined anew before each start, so that its monitors are those of today.
   actions.push_back({ActionKind::kDefineDomain, observed.definition_is_stale
                                                     ? kSecretChanged
@@ -101,7 +166,7 @@ absl::StatusOr<std::vector<Action>> PlanRestart(const state::VmRecord& desired,
     if (!desired.force_stop) return actions;
   }
   actions.push_back({ActionKind::kEndRestart, "the guest does not run any more"});
-  AddStart(observed, actions);
+  AddStart(desired, observed, actions);
   return actions;
 }
 
@@ -118,14 +183,21 @@ absl::StatusOr<std::vector<Action>> PlanRunning(const state::VmRecord& desired,
     case DomainState::kRunning:
       if (!observed.domain->persistent) {
         actions.push_back({ActionKind::kDefineDomain, "the running guest lost its definition"});
+      } else {
+        AddLiveChanges(desired, observed, actions);
       }
       return actions;
     case DomainState::kPaused:
+      if (StartWasCutOff(observed)) {
+        actions.push_back({ActionKind::kFinishStart, "its start was cut off"});
+        return actions;
+      }
+      RETURN_IF_ERROR(observed.registration.status);
       return Paused(
           ", by hand or because its storage failed: see `virsh domstate --reason`, then resume it");
     case DomainState::kShutOff:
     case DomainState::kCrashed:
-      AddStart(observed, actions);
+      AddStart(desired, observed, actions);
       return actions;
   }
   return absl::InternalError("unknown domain state");
@@ -144,15 +216,61 @@ absl::StatusOr<std::vector<Action>> PlanStopped(const state::VmRecord& desired,
   if (!observed.domain->persistent) {
     actions.insert(actions.begin(),
                    {ActionKind::kDefineDomain, "the running guest lost its definition"});
-  } else if (observed.definition_is_stale && !IsActive(observed.domain)) {
-    // So that an older secret is seen to be used by nobody.
-    actions.push_back({ActionKind::kDefineDomain, kSecretChanged});
+  } else if (!IsActive(observed.domain) &&
+             (observed.definition_is_stale || observed.older.has_value())) {
+    if (MustGrow(desired, observed)) AddGrow(actions);
+    // So that an older secret, or a volume, is seen to be used by nobody.
+    actions.push_back({ActionKind::kDefineDomain,
+                       observed.definition_is_stale ? kSecretChanged : "the spec has changed"});
+  }
+  return actions;
+}
+
+// Why the registry's record is to be written before anything else is done; empty when it is right.
+absl::string_view WhyWriteRecord(const state::VmRecord& desired, const ObservedVm& observed) {
+  const Registration& registration = observed.registration;
+  if (!registration.entry.has_value()) return "the registry does not know the VM yet";
+  if (!registration.Says(desired)) return "the registry has an older spec";
+  if (!IsActive(observed.domain)) {
+    const bool is_off = desired.spec.power_state() == v1::STOPPED;
+    return is_off && registration.state() != v1::RegistryRecord::STOPPED ? "the guest has stopped"
+                                                                         : "";
+  }
+  if (StartWasCutOff(observed)) return "";
+  if (registration.state() != v1::RegistryRecord::RUNNING) return "the guest runs";
+  return registration.HasAddressesOf(observed.writable_disks)
+             ? ""
+             : "the registry does not know who has the guest's disks open";
+}
+
+bool IsStop(const Action& action) {
+  return action.kind == ActionKind::kShutdownDomain || action.kind == ActionKind::kDestroyDomain;
+}
+
+// Puts before `actions` what the registry must know first.
+absl::StatusOr<std::vector<Action>> WithRecord(const state::VmRecord& desired,
+                                               const ObservedVm& observed,
+                                               std::vector<Action> actions) {
+  const absl::Status& status = observed.registration.status;
+  if (IsOwnedElsewhere(observed.registration)) return status;
+  if (!status.ok()) {
+    // Nothing is begun that the registry is not told of. A guest that runs goes on, and may stop.
+    if (std::all_of(actions.begin(), actions.end(), IsStop)) return actions;
+    return status;
+  }
+  const absl::string_view why = WhyWriteRecord(desired, observed);
+  if (!why.empty()) {
+    actions.insert(actions.begin(), {ActionKind::kWriteRecord, std::string(why)});
   }
   return actions;
 }
 
 v1::Consequence ConsequenceOf(ActionKind kind) {
   switch (kind) {
+    case ActionKind::kGrowRootDisk:
+    case ActionKind::kAttachVolume:
+    case ActionKind::kDetachVolume:
+      return v1::HOT;
     case ActionKind::kShutdownDomain:
     case ActionKind::kDestroyDomain:
       return v1::STOPS_GUEST;
@@ -168,14 +286,24 @@ v1::Consequence ConsequenceOf(ActionKind kind) {
 
 absl::string_view ActionName(ActionKind kind) {
   switch (kind) {
+    case ActionKind::kWriteRecord:
+      return "WRITE_RECORD";
     case ActionKind::kPrepareRootDisk:
       return "PREPARE_ROOT_DISK";
     case ActionKind::kPrepareConfigDrive:
       return "PREPARE_CONFIG_DRIVE";
+    case ActionKind::kGrowRootDisk:
+      return "GROW_ROOT_DISK";
+    case ActionKind::kAttachVolume:
+      return "ATTACH_VOLUME";
+    case ActionKind::kDetachVolume:
+      return "DETACH_VOLUME";
     case ActionKind::kDefineDomain:
       return "DEFINE_DOMAIN";
     case ActionKind::kStartDomain:
       return "START_DOMAIN";
+    case ActionKind::kFinishStart:
+      return "FINISH_START";
     case ActionKind::kShutdownDomain:
       return "SHUTDOWN_DOMAIN";
     case ActionKind::kDestroyDomain:
@@ -188,6 +316,8 @@ absl::string_view ActionName(ActionKind kind) {
       return "REMOVE_CONFIG_DRIVE";
     case ActionKind::kRemoveRootDisk:
       return "REMOVE_ROOT_DISK";
+    case ActionKind::kRemoveRecord:
+      return "REMOVE_RECORD";
     case ActionKind::kForgetVm:
       return "FORGET_VM";
   }
@@ -197,7 +327,8 @@ absl::string_view ActionName(ActionKind kind) {
 v1::PlannedAction Shown(const Action& action) {
   v1::PlannedAction shown;
   shown.set_action(std::string(ActionName(action.kind)));
-  shown.set_reason(action.reason);
+  shown.set_reason(action.volume_id.empty() ? action.reason
+                                            : absl::StrCat(action.reason, ": ", action.volume_id));
   shown.set_consequence(ConsequenceOf(action.kind));
   return shown;
 }
@@ -208,8 +339,10 @@ absl::StatusOr<std::vector<Action>> Plan(const state::VmRecord& desired,
   if (absl::Status status = CheckNothingForeignInTheWay(desired, observed); !status.ok()) {
     return status;
   }
-  if (desired.spec.power_state() == v1::STOPPED) return PlanStopped(desired, observed);
-  return PlanRunning(desired, observed);
+  const bool shall_run = desired.spec.power_state() != v1::STOPPED;
+  ASSIGN_OR_RETURN(std::vector<Action> actions,
+                   shall_run ? PlanRunning(desired, observed) : PlanStopped(desired, observed));
+  return WithRecord(desired, observed, std::move(actions));
 }
 
 }  // namespace hvagent::reconcile

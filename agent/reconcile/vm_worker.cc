@@ -6,13 +6,18 @@
 
 #include "agent/reconcile/guest_secret.h"
 #include "agent/reconcile/monitors.h"
+#include "base/error.h"
 #include "base/status_macros.h"
+#include "domain_xml/disk_use.h"
 #include "domain_xml/domain_xml.h"
+#include "domain_xml/live_disks.h"
 #include "domain_xml/secret_use.h"
 #include "domain_xml/vm_spec.h"
 
 namespace hvagent::reconcile {
 namespace {
+
+using v1::RegistryRecord;
 
 // nullopt when there is no such domain.
 template <typename T>
@@ -39,17 +44,31 @@ bool DoesNotRun(const hypervisor::DomainInfo& domain) {
          domain.state == hypervisor::DomainState::kCrashed;
 }
 
+absl::StatusOr<std::vector<block::ImageName>> WritableDisks(absl::string_view xml) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> sources, domain_xml::WritableRbdImagesOf(xml));
+  std::vector<block::ImageName> disks;
+  for (const std::string& source : sources) disks.push_back(ParseImageName(source));
+  return disks;
+}
+
 }  // namespace
 
 VmWorker::VmWorker(VmWorkerOptions options, hypervisor::Hypervisor& hypervisor,
-                   block::BlockStore& block, state::StateStore& state)
+                   block::BlockStore& block, registry::Registry& registry, state::StateStore& state)
     : options_(std::move(options)),
       hypervisor_(hypervisor),
       block_(block),
       state_(state),
-      disks_(block, options_.images_pool, options_.vms_pool, options_.volumes_pool) {}
+      disks_(block, options_.images_pool, options_.vms_pool, options_.volumes_pool),
+      registrar_(registry, block, options_.node_name) {}
 
 absl::StatusOr<ObservedVm> VmWorker::Observe(const state::VmRecord& vm) {
+  ASSIGN_OR_RETURN(ObservedVm observed, LookAtDomain(vm));
+  observed.registration = registrar_.Look(vm.uuid);
+  return observed;
+}
+
+absl::StatusOr<ObservedVm> VmWorker::LookAtDomain(const state::VmRecord& vm) {
   ObservedVm observed;
   ASSIGN_OR_RETURN(observed.domain, Optional(hypervisor_.GetDomain(vm.uuid)));
   if (observed.domain.has_value()) {
@@ -59,13 +78,40 @@ absl::StatusOr<ObservedVm> VmWorker::Observe(const state::VmRecord& vm) {
     } else {
       const auto mark = domain_xml::ParseMark(*xml);
       observed.domain_is_ours = mark.ok() && mark->has_value();
+      const bool does_not_run = DoesNotRun(*observed.domain);
+      if (observed.domain_is_ours) {
+        observed.marked_epoch = (*mark)->epoch;
+        ASSIGN_OR_RETURN(observed.older,
+                         LookAtOlderSpec(vm, *xml, (*mark)->generation, does_not_run));
+      }
+      if (observed.domain_is_ours && !does_not_run) {
+        ASSIGN_OR_RETURN(observed.writable_disks, WritableDisks(*xml));
+      }
       observed.definition_is_stale =
-          observed.domain_is_ours && DoesNotRun(*observed.domain) && IsStale(*xml, **mark);
+          observed.domain_is_ours && does_not_run && IsStale(*xml, **mark);
     }
   }
   ASSIGN_OR_RETURN(auto by_name, Optional(hypervisor_.GetDomainByName(vm.spec.name())));
   if (by_name.has_value() && by_name->uuid != vm.uuid) observed.name_holder = std::move(by_name);
   return observed;
+}
+
+absl::StatusOr<std::optional<OlderDomain>> VmWorker::LookAtOlderSpec(const state::VmRecord& vm,
+                                                                     absl::string_view xml,
+                                                                     int64_t generation,
+                                                                     bool does_not_run) {
+  if (generation == vm.generation) return std::nullopt;
+  ASSIGN_OR_RETURN(std::optional<v1::VmSpec> spec, state_.GetFormerSpec(vm.uuid, generation));
+  if (!spec.has_value()) return std::nullopt;
+  OlderDomain older{.spec = *std::move(spec), .defined_generation = generation};
+  ASSIGN_OR_RETURN(older.disks, domain_xml::LiveDisksOf(xml));
+  if (does_not_run) return older;
+  const auto definition = hypervisor_.GetDefinition(vm.uuid);
+  if (ErrorReason(definition.status()) == "DOMAIN_TRANSIENT") return older;
+  RETURN_IF_ERROR(definition.status());
+  const auto mark = domain_xml::ParseMark(definition->Reveal());
+  if (mark.ok() && mark->has_value()) older.defined_generation = (*mark)->generation;
+  return older;
 }
 
 bool VmWorker::IsStale(absl::string_view xml, const domain_xml::DomainMark& mark) {
@@ -82,22 +128,33 @@ bool VmWorker::IsStale(absl::string_view xml, const domain_xml::DomainMark& mark
 }
 
 absl::StatusOr<bool> VmWorker::NothingExists(const state::VmRecord& vm) {
-  ASSIGN_OR_RETURN(const ObservedVm observed, Observe(vm));
+  ASSIGN_OR_RETURN(const ObservedVm observed, LookAtDomain(vm));
   if (observed.domain.has_value() && observed.domain_is_ours) return false;
   ASSIGN_OR_RETURN(const bool has_root_disk, disks_.HasRootDisk(vm));
   return !has_root_disk;
 }
 
-absl::Status VmWorker::Run(const state::VmRecord& vm, const Action& action) {
+absl::Status VmWorker::Run(const state::VmRecord& vm, const Action& action, ObservedVm& observed) {
   switch (action.kind) {
+    case ActionKind::kWriteRecord:
+      return WriteRecord(vm, observed);
     case ActionKind::kPrepareRootDisk:
       return disks_.PrepareRootDisk(vm);
     case ActionKind::kPrepareConfigDrive:
       return disks_.PrepareConfigDrive(vm);
+    case ActionKind::kGrowRootDisk:
+      return GrowRootDisk(vm);
+    case ActionKind::kAttachVolume:
+      return AttachVolume(vm, action.volume_id, observed.registration);
+    case ActionKind::kDetachVolume:
+      return hypervisor_.DetachDisk(vm.uuid, options_.volumes_pool,
+                                    domain_xml::VolumeName(action.volume_id));
     case ActionKind::kDefineDomain:
-      return DefineDomain(vm);
+      return DefineDomain(vm, observed.registration.epoch());
     case ActionKind::kStartDomain:
-      return StartDomain(vm);
+      return StartDomain(vm, observed.registration);
+    case ActionKind::kFinishStart:
+      return FinishStart(vm, observed.registration);
     case ActionKind::kShutdownDomain:
       return hypervisor_.ShutdownDomain(vm.uuid);
     case ActionKind::kDestroyDomain:
@@ -112,14 +169,16 @@ absl::Status VmWorker::Run(const state::VmRecord& vm, const Action& action) {
       return disks_.RemoveConfigDrive(vm);
     case ActionKind::kRemoveRootDisk:
       return disks_.RemoveRootDisk(vm);
+    case ActionKind::kRemoveRecord:
+      return registrar_.Remove(vm.uuid, observed.registration);
     case ActionKind::kForgetVm:
       return state_.RemoveVm(vm.uuid);
   }
   return absl::InternalError("unknown action");
 }
 
-absl::StatusOr<domain_xml::DomainSpec> VmWorker::Resolve(const v1::VmSpec& spec,
-                                                         int64_t generation) {
+absl::StatusOr<domain_xml::DomainSpec> VmWorker::Resolve(const v1::VmSpec& spec, int64_t generation,
+                                                         int64_t epoch) {
   ASSIGN_OR_RETURN(const state::SecretBinding secret, GuestSecret(state_, options_.guest_entity));
   ASSIGN_OR_RETURN(const hypervisor::HostInfo host, hypervisor_.GetHost());
   ASSIGN_OR_RETURN(const block::ClusterInfo cluster, block_.GetCluster());
@@ -133,21 +192,86 @@ absl::StatusOr<domain_xml::DomainSpec> VmWorker::Resolve(const v1::VmSpec& spec,
   placement.secret = StampOf(secret);
   placement.serial_log_dir = options_.serial_log_dir;
   placement.generation = generation;
+  placement.epoch = epoch;
   return domain_xml::ResolveVm(spec, placement);
 }
 
-absl::Status VmWorker::DefineDomain(const state::VmRecord& vm) {
-  ASSIGN_OR_RETURN(const domain_xml::DomainSpec spec, Resolve(vm.spec, vm.generation));
+absl::Status VmWorker::WriteRecord(const state::VmRecord& vm, ObservedVm& observed) {
+  Registration& registration = observed.registration;
+  if (!observed.domain.has_value() || DoesNotRun(*observed.domain)) {
+    const bool shall_run = vm.spec.power_state() != v1::STOPPED;
+    return registrar_.Write(vm, shall_run ? RegistryRecord::STARTING : RegistryRecord::STOPPED,
+                            /*disks=*/{}, observed.marked_epoch, registration);
+  }
+  // A start that was cut off stays one, so that whoever finds the paused guest finishes it.
+  if (observed.domain->state == hypervisor::DomainState::kPaused &&
+      registration.state() == RegistryRecord::STARTING) {
+    return registrar_.WriteState(vm, RegistryRecord::STARTING, registration);
+  }
+  if (registration.HasAddressesOf(observed.writable_disks)) {
+    return registrar_.WriteState(vm, RegistryRecord::RUNNING, registration);
+  }
+  return registrar_.Write(vm, RegistryRecord::RUNNING, observed.writable_disks,
+                          observed.marked_epoch, registration);
+}
+
+absl::Status VmWorker::DefineDomain(const state::VmRecord& vm, int64_t epoch) {
+  ASSIGN_OR_RETURN(const domain_xml::DomainSpec spec, Resolve(vm.spec, vm.generation, epoch));
   ASSIGN_OR_RETURN(const std::string xml, domain_xml::Render(spec));
   return hypervisor_.DefineDomain(xml);
 }
 
-absl::Status VmWorker::StartDomain(const state::VmRecord& vm) {
-  if (options_.before_start) {
-    ASSIGN_OR_RETURN(const state::SecretBinding secret, GuestSecret(state_, options_.guest_entity));
-    RETURN_IF_ERROR(options_.before_start(secret.entity));
-  }
-  return hypervisor_.StartDomain(vm.uuid);
+absl::Status VmWorker::MakeSecretUsable() {
+  if (!options_.before_start) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const state::SecretBinding secret, GuestSecret(state_, options_.guest_entity));
+  return options_.before_start(secret.entity);
+}
+
+absl::Status VmWorker::GrowRootDisk(const state::VmRecord& vm) {
+  const block::ImageName disk = disks_.RootDisk(vm.uuid);
+  const Bytes size = GiB(vm.spec.root_disk().size_gib());
+  RETURN_IF_ERROR(block_.AmendImage(disk, {.grow_to = size, .metadata = {}}));
+  return hypervisor_.ResizeDisk(vm.uuid, disk.pool, disk.name, size.count());
+}
+
+absl::Status VmWorker::AttachVolume(const state::VmRecord& vm, const std::string& id,
+                                    Registration& registration) {
+  ASSIGN_OR_RETURN(const domain_xml::DomainSpec spec,
+                   Resolve(vm.spec, vm.generation, registration.epoch()));
+  const auto disk =
+      std::find_if(spec.disks.begin(), spec.disks.end(), [&](const domain_xml::RbdDisk& candidate) {
+        return candidate.image == domain_xml::VolumeName(id);
+      });
+  if (disk == spec.disks.end()) return absl::InternalError("the volume is not in the spec");
+  RETURN_IF_ERROR(MakeSecretUsable());
+  ASSIGN_OR_RETURN(std::string xml, hypervisor_.GetDomainXml(vm.uuid));
+  ASSIGN_OR_RETURN(const auto live, domain_xml::LiveDisksOf(xml));
+  const auto index = static_cast<size_t>(disk - spec.disks.begin());
+  ASSIGN_OR_RETURN(const std::string attachment, domain_xml::RenderAttachment(spec, index, live));
+  RETURN_IF_ERROR(hypervisor_.AttachDisk(vm.uuid, attachment));
+  // Whom to fence is known at once, since the guest may write at once.
+  ASSIGN_OR_RETURN(xml, hypervisor_.GetDomainXml(vm.uuid));
+  ASSIGN_OR_RETURN(const std::vector<block::ImageName> disks, WritableDisks(xml));
+  return registrar_.Write(vm, RegistryRecord::RUNNING, disks, /*epoch=*/0, registration);
+}
+
+absl::Status VmWorker::StartDomain(const state::VmRecord& vm, Registration& registration) {
+  RETURN_IF_ERROR(MakeSecretUsable());
+  // From here on there may be a QEMU whose address nobody knows.
+  RETURN_IF_ERROR(
+      registrar_.Write(vm, RegistryRecord::STARTING, /*disks=*/{}, /*epoch=*/0, registration));
+  RETURN_IF_ERROR(hypervisor_.StartDomainPaused(vm.uuid));
+  return FinishStart(vm, registration);
+}
+
+// The guest runs only once it is known whom to fence, should this node be lost.
+absl::Status VmWorker::FinishStart(const state::VmRecord& vm, Registration& registration) {
+  ASSIGN_OR_RETURN(const std::string xml, hypervisor_.GetDomainXml(vm.uuid));
+  ASSIGN_OR_RETURN(const std::vector<block::ImageName> disks, WritableDisks(xml));
+  RETURN_IF_ERROR(registrar_.Write(vm, RegistryRecord::STARTING, disks, /*epoch=*/0, registration));
+  RETURN_IF_ERROR(hypervisor_.ResumeDomain(vm.uuid));
+  // Only now may a pause be taken for somebody's wish.
+  return registrar_.WriteState(vm, RegistryRecord::RUNNING, registration);
 }
 
 }  // namespace hvagent::reconcile

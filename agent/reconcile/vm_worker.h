@@ -7,6 +7,7 @@
 #define HVAGENT_AGENT_RECONCILE_VM_WORKER_H_
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -15,6 +16,8 @@
 #include "agent/hypervisor/hypervisor.h"
 #include "agent/reconcile/plan.h"
 #include "agent/reconcile/vm_disks.h"
+#include "agent/reconcile/vm_registrar.h"
+#include "agent/registry/registry.h"
 #include "agent/state/state_store.h"
 #include "domain_xml/domain_spec.h"
 
@@ -36,16 +39,18 @@ struct VmWorkerOptions {
 
 class VmWorker {
  public:
-  // The three backends outlive this object.
+  // All that is passed by reference outlives this object.
   VmWorker(VmWorkerOptions options, hypervisor::Hypervisor& hypervisor, block::BlockStore& block,
-           state::StateStore& state);
+           registry::Registry& registry, state::StateStore& state);
 
-  // What libvirt says about the VM now. Errors: UNAVAILABLE, DEADLINE_EXCEEDED.
+  // What libvirt and the registry say about the VM now. Errors: libvirt's UNAVAILABLE,
+  // DEADLINE_EXCEEDED; the registry's are in the registration.
   absl::StatusOr<ObservedVm> Observe(const state::VmRecord& vm);
 
-  // Carries one action out. Errors: of libvirt, Ceph and VmDisks, and of DEFINE_DOMAIN
-  // FAILED_PRECONDITION (SECRET_NOT_SYNCED, SECRET_CYCLE).
-  absl::Status Run(const state::VmRecord& vm, const Action& action);
+  // Carries one action out. `observed` is the look that the action follows from: its registration
+  // is kept up to date, the rest is as it was. Errors: of libvirt, Ceph, VmDisks and VmRegistrar,
+  // and of DEFINE_DOMAIN FAILED_PRECONDITION (SECRET_NOT_SYNCED, SECRET_CYCLE).
+  absl::Status Run(const state::VmRecord& vm, const Action& action, ObservedVm& observed);
 
   // Whether the VM has neither a domain nor a root disk of ours yet, so that its spec is still a
   // mere wish. Errors: UNAVAILABLE, DEADLINE_EXCEEDED.
@@ -56,23 +61,37 @@ class VmWorker {
     return disks_.CheckRootDiskSource(spec);
   }
 
-  // What the VM's domain is on this node, with live monitors and the guests' secret.
-  // Errors: GuestSecret's; of libvirt and Ceph.
-  absl::StatusOr<domain_xml::DomainSpec> Resolve(const v1::VmSpec& spec, int64_t generation);
+  // What the VM's domain is on this node, with live monitors and the guests' secret. `epoch` is 0
+  // while there is none. Errors: GuestSecret's; of libvirt and Ceph.
+  absl::StatusOr<domain_xml::DomainSpec> Resolve(const v1::VmSpec& spec, int64_t generation,
+                                                 int64_t epoch = 0);
 
   const VmWorkerOptions& options() const { return options_; }
 
  private:
+  // What libvirt says about the VM now.
+  absl::StatusOr<ObservedVm> LookAtDomain(const state::VmRecord& vm);
   // Whether a start now would use another secret than the one that `xml` names.
   bool IsStale(absl::string_view xml, const domain_xml::DomainMark& mark);
-  absl::Status DefineDomain(const state::VmRecord& vm);
-  absl::Status StartDomain(const state::VmRecord& vm);
+  // What the domain with that XML was made of, where that is not the VM's spec as it is now.
+  absl::StatusOr<std::optional<OlderDomain>> LookAtOlderSpec(const state::VmRecord& vm,
+                                                             absl::string_view xml,
+                                                             int64_t generation, bool does_not_run);
+  absl::Status WriteRecord(const state::VmRecord& vm, ObservedVm& observed);
+  absl::Status GrowRootDisk(const state::VmRecord& vm);
+  absl::Status AttachVolume(const state::VmRecord& vm, const std::string& id,
+                            Registration& registration);
+  absl::Status MakeSecretUsable();
+  absl::Status DefineDomain(const state::VmRecord& vm, int64_t epoch);
+  absl::Status StartDomain(const state::VmRecord& vm, Registration& registration);
+  absl::Status FinishStart(const state::VmRecord& vm, Registration& registration);
 
   const VmWorkerOptions options_;
   hypervisor::Hypervisor& hypervisor_;
   block::BlockStore& block_;
   state::StateStore& state_;
   VmDisks disks_;
+  VmRegistrar registrar_;
 };
 
 }  // namespace hvagent::reconcile

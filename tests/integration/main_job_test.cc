@@ -326,8 +326,8 @@ TEST_F(MainJobTest, ADryRunSaysWhatItWouldDoAndDoesNothing) {
   ASSERT_OK(planned);
   std::vector<std::string> actions;
   for (const v1::PlannedAction& action : planned->actions()) actions.push_back(action.action());
-  EXPECT_THAT(actions,
-              ::testing::ElementsAre("PREPARE_ROOT_DISK", "DEFINE_DOMAIN", "START_DOMAIN"));
+  EXPECT_THAT(actions, ::testing::ElementsAre("WRITE_RECORD", "PREPARE_ROOT_DISK", "DEFINE_DOMAIN",
+                                              "START_DOMAIN"));
   EXPECT_THAT(client_.GetVm(spec.uuid()), Fails(absl::StatusCode::kNotFound, "VM_NOT_FOUND"));
 }
 

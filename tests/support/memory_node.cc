@@ -1,5 +1,7 @@
 #include "tests/support/memory_node.h"
 
+#include <utility>
+
 #include "domain_xml/vm_spec.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
@@ -35,13 +37,16 @@ state::VmRecord RecordOf(const v1::VmSpec& spec) {
           .create_time = SystemClock().Now()};
 }
 
-MemoryNode::MemoryNode()
+MemoryNode::MemoryNode(const std::string& name,
+                       std::shared_ptr<registry::MemoryRecords> cluster_records)
     : secrets(&faults),
       block("d82f0b96-6a69-4f7f-9d79-73d5bac7dd6c",
             {{.name = "a", .addresses = {{.host = "172.18.22.234", .port = 3300}}}}),
-      hypervisor({.hostname = "compute-1", .cpus = 4, .memory_mib = 8192}, &faults, &secrets),
+      hypervisor({.hostname = name, .cpus = 4, .memory_mib = 8192}, &faults, &secrets),
+      records(std::move(cluster_records)),
+      registry(records),
       state(OpenState()),
-      worker({.node_name = "compute-1"}, hypervisor, block, *state) {
+      worker({.node_name = name}, hypervisor, block, registry, *state) {
   for (const char* pool : {"images", "vms", "volumes"}) block.CreatePool(pool);
   AddImage(kImageId, MiB(40));
   const Uuid secret = *Uuid::Parse(kSecretUuid);

@@ -11,6 +11,7 @@
 #include "agent/hypervisor/memory_hypervisor.h"
 #include "agent/hypervisor/memory_secret_store.h"
 #include "agent/reconcile/vm_worker.h"
+#include "agent/registry/memory_registry.h"
 #include "agent/state/state_store.h"
 #include "base/uuid.h"
 #include "hvagent/v1/vm.pb.h"
@@ -28,8 +29,11 @@ state::VmRecord RecordOf(const v1::VmSpec& spec);
 
 class MemoryNode {
  public:
-  // An image of 40 MiB at images/<kImageId>@snap, protected; client.cinder's secret synced.
-  MemoryNode();
+  // An image of 40 MiB at images/<kImageId>@snap, protected; client.cinder's secret synced. Nodes
+  // of one cluster share its `records`.
+  explicit MemoryNode(const std::string& name = "compute-1",
+                      std::shared_ptr<registry::MemoryRecords> records =
+                          std::make_shared<registry::MemoryRecords>());
 
   // Makes images/<id> of `size` with the snapshot `snap`.
   void AddImage(const std::string& id, Bytes size);
@@ -41,6 +45,8 @@ class MemoryNode {
   hypervisor::MemorySecretStore secrets;
   block::MemoryBlockStore block;
   hypervisor::MemoryHypervisor hypervisor;
+  std::shared_ptr<registry::MemoryRecords> records;
+  registry::MemoryRegistry registry;
   std::unique_ptr<state::StateStore> state;
   reconcile::VmWorker worker;
 };

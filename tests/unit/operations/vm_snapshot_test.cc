@@ -31,10 +31,11 @@ constexpr char kNewImage[] = "golden-2";
 class VmSnapshotTest : public ::testing::Test {
  protected:
   VmSnapshotTest() {
+    reconcile::ObservedVm observed;
     for (const auto kind :
          {reconcile::ActionKind::kPrepareRootDisk, reconcile::ActionKind::kDefineDomain,
           reconcile::ActionKind::kStartDomain}) {
-      EXPECT_OK(node_.worker.Run(vm_, {kind, ""}));
+      EXPECT_OK(node_.worker.Run(vm_, {kind, ""}, observed));
     }
     auto writer = node_.block.OpenWriter(node_.RootDisk());
     EXPECT_OK(writer);

@@ -25,13 +25,15 @@ class DesiredVmsTest : public ::testing::Test {
   // Carries out what the plan of the stored VM says.
   void MakeItSo() {
     const auto vm = *node_.state->GetVm(*Uuid::Parse(kVmUuid));
-    const auto actions = Plan(*vm, *node_.worker.Observe(*vm));
+    auto observed = *node_.worker.Observe(*vm);
+    const auto actions = Plan(*vm, observed);
     ASSERT_OK(actions);
-    for (const Action& action : *actions) ASSERT_OK(node_.worker.Run(*vm, action));
+    for (const Action& action : *actions) ASSERT_OK(node_.worker.Run(*vm, action, observed));
   }
 
   MemoryNode node_;
-  StatusBoard board_{SystemClock()};
+  VmFeed feed_;
+  StatusBoard board_{SystemClock(), feed_};
   Reconciler reconciler_{{}, node_.worker, node_.hypervisor, *node_.state, board_, SystemClock()};
   state::RequestLog requests_{*node_.state, SystemClock()};
   DesiredVms vms_{*node_.state, requests_, node_.worker, reconciler_, SystemClock()};
@@ -97,7 +99,7 @@ TEST_F(DesiredVmsTest, ANameIsUniqueOnTheNode) {
 TEST_F(DesiredVmsTest, DryRunPlansAndMakesNothing) {
   const auto actions = vms_.DryRun(GuideVm());
   ASSERT_OK(actions);
-  EXPECT_EQ(actions->size(), 3u);
+  EXPECT_EQ(actions->size(), 4u);
   EXPECT_THAT(vms_.Find(kVmUuid), Fails(absl::StatusCode::kNotFound, "VM_NOT_FOUND"));
   v1::VmSpec wrong = GuideVm();
   wrong.mutable_root_disk()->set_image("no-such-image");

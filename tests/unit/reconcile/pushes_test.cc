@@ -74,7 +74,8 @@ class PushesTest : public ::testing::Test {
   }
 
   MemoryNode node_;
-  StatusBoard board_{SystemClock()};
+  VmFeed feed_;
+  StatusBoard board_{SystemClock(), feed_};
   Reconciler reconciler_{{}, node_.worker, node_.hypervisor, *node_.state, board_, SystemClock()};
   state::RequestLog requests_{*node_.state, SystemClock()};
   DesiredVms vms_{*node_.state, requests_, node_.worker, reconciler_, SystemClock()};

@@ -29,6 +29,7 @@ const Action kRemoveDisk = {ActionKind::kRemoveRootDisk, ""};
 
 class VmWorkerTest : public ::testing::Test {
  protected:
+  absl::Status Run(const Action& action) { return node_.worker.Run(vm_, action, observed_); }
   bool DiskExists() { return node_.block.GetImage(node_.RootDisk()).ok(); }
 
   // A rotation: guests start as client.vm.g2 from now on.
@@ -47,11 +48,12 @@ class VmWorkerTest : public ::testing::Test {
 
   MemoryNode node_;
   state::VmRecord vm_ = RecordOf(GuideVm());
+  ObservedVm observed_;
   const SnapshotName golden_ = {{"images", "", kImageId}, "snap"};
 };
 
 TEST_F(VmWorkerTest, ClonesGrowsAndMarksTheRootDisk) {
-  ASSERT_OK(node_.worker.Run(vm_, kPrepare));
+  ASSERT_OK(Run(kPrepare));
   const auto disk = node_.block.GetImage(node_.RootDisk());
   ASSERT_OK(disk);
   EXPECT_EQ(disk->parent, golden_);
@@ -61,24 +63,22 @@ TEST_F(VmWorkerTest, ClonesGrowsAndMarksTheRootDisk) {
 
 TEST_F(VmWorkerTest, FinishesACloneThatWasMadeJustBeforeACrash) {
   ASSERT_OK(node_.block.CloneImage(golden_, node_.RootDisk()));
-  ASSERT_OK(node_.worker.Run(vm_, kPrepare));
+  ASSERT_OK(Run(kPrepare));
   EXPECT_EQ(node_.block.GetImage(node_.RootDisk())->size, GiB(1));
 }
 
 TEST_F(VmWorkerTest, RefusesADiskThatWasThereBeforeTheVm) {
   ASSERT_OK(node_.block.CloneImage(golden_, node_.RootDisk()));
   vm_.create_time = SystemClock().Now() + absl::Minutes(1);
-  EXPECT_THAT(node_.worker.Run(vm_, kPrepare),
-              Fails(absl::StatusCode::kAlreadyExists, "ROOT_DISK_NOT_OURS"));
-  ASSERT_OK(node_.worker.Run(vm_, kRemoveDisk));
+  EXPECT_THAT(Run(kPrepare), Fails(absl::StatusCode::kAlreadyExists, "ROOT_DISK_NOT_OURS"));
+  ASSERT_OK(Run(kRemoveDisk));
   EXPECT_TRUE(DiskExists()) << "what we did not make is not removed";
 }
 
 TEST_F(VmWorkerTest, RefusesADiskOfAnotherVm) {
   ASSERT_OK(node_.block.CloneImage(golden_, node_.RootDisk()));
   ASSERT_OK(node_.block.AmendImage(node_.RootDisk(), {.metadata = {{kOwnerKey, "another"}}}));
-  EXPECT_THAT(node_.worker.Run(vm_, kPrepare),
-              Fails(absl::StatusCode::kAlreadyExists, "ROOT_DISK_NOT_OURS"));
+  EXPECT_THAT(Run(kPrepare), Fails(absl::StatusCode::kAlreadyExists, "ROOT_DISK_NOT_OURS"));
 }
 
 // A VM with cloud-init, and its drive.
@@ -91,7 +91,7 @@ class ConfigDriveTest : public VmWorkerTest {
 };
 
 TEST_F(ConfigDriveTest, HoldsTheFilesAndIsMarkedOnceItIsWhole) {
-  ASSERT_OK(node_.worker.Run(vm_, kPrepareDrive));
+  ASSERT_OK(Run(kPrepareDrive));
   const auto drive = node_.block.GetImage(Drive());
   ASSERT_OK(drive);
   EXPECT_EQ(drive->metadata.at(kOwnerKey), absl::StrCat(kVmUuid, " ", vm_.spec.node()));
@@ -99,7 +99,7 @@ TEST_F(ConfigDriveTest, HoldsTheFilesAndIsMarkedOnceItIsWhole) {
 }
 
 TEST_F(ConfigDriveTest, IsAReadOnlyDiskOfTheDomain) {
-  ASSERT_OK(node_.worker.Run(vm_, kDefine));
+  ASSERT_OK(Run(kDefine));
   const auto domain = domain_xml::Parse(*node_.hypervisor.GetDomainXml(vm_.uuid));
   ASSERT_OK(domain);
   const domain_xml::RbdDisk& drive = domain->disks.back();
@@ -110,7 +110,7 @@ TEST_F(ConfigDriveTest, IsAReadOnlyDiskOfTheDomain) {
 
 TEST_F(ConfigDriveTest, IsWrittenAgainAfterACrashInTheMiddle) {
   ASSERT_OK(node_.block.CreateImage(Drive(), Bytes(2048), MiB(4)));
-  ASSERT_OK(node_.worker.Run(vm_, kPrepareDrive));
+  ASSERT_OK(Run(kPrepareDrive));
   EXPECT_THAT(Content(), HasSubstr("#cloud-config\n"));
 }
 
@@ -119,15 +119,15 @@ TEST_F(ConfigDriveTest, WhicheverCephCallFailsTheSameActionAgainFinishesIt) {
        {block::MemoryBlockStore::Effect::kNone, block::MemoryBlockStore::Effect::kDone}) {
     for (int nth = 1;; ++nth) {
       SCOPED_TRACE(nth);
-      ASSERT_OK(node_.worker.Run(vm_, kRemoveDrive));
+      ASSERT_OK(Run(kRemoveDrive));
       node_.block.FailNth(nth, absl::DeadlineExceededError("no answer"), effect);
-      const absl::Status first = node_.worker.Run(vm_, kPrepareDrive);
+      const absl::Status first = Run(kPrepareDrive);
       if (node_.block.FailurePending()) {
         ASSERT_OK(first);
         node_.block.FailNth(0, absl::OkStatus());
         break;
       }
-      ASSERT_OK(node_.worker.Run(vm_, kPrepareDrive));
+      ASSERT_OK(Run(kPrepareDrive));
       EXPECT_THAT(Content(), HasSubstr("#cloud-config\n"));
     }
   }
@@ -136,15 +136,14 @@ TEST_F(ConfigDriveTest, WhicheverCephCallFailsTheSameActionAgainFinishesIt) {
 TEST_F(ConfigDriveTest, WhatWasThereBeforeTheVmIsRefusedAndNotRemoved) {
   ASSERT_OK(node_.block.CreateImage(Drive(), MiB(1), MiB(4)));
   vm_.create_time = SystemClock().Now() + absl::Minutes(1);
-  EXPECT_THAT(node_.worker.Run(vm_, kPrepareDrive),
-              Fails(absl::StatusCode::kAlreadyExists, "CONFIG_DRIVE_NOT_OURS"));
-  ASSERT_OK(node_.worker.Run(vm_, kRemoveDrive));
+  EXPECT_THAT(Run(kPrepareDrive), Fails(absl::StatusCode::kAlreadyExists, "CONFIG_DRIVE_NOT_OURS"));
+  ASSERT_OK(Run(kRemoveDrive));
   EXPECT_OK(node_.block.GetImage(Drive()));
 }
 
 TEST_F(VmWorkerTest, UnknownImageNamesTheFieldAndLeavesNothing) {
   vm_.spec.mutable_root_disk()->set_image("no-such-image");
-  const absl::Status status = node_.worker.Run(vm_, kPrepare);
+  const absl::Status status = Run(kPrepare);
   EXPECT_THAT(status, Fails(absl::StatusCode::kNotFound, "IMAGE_NOT_FOUND"));
   EXPECT_THAT(std::string(status.message()), HasSubstr("root_disk.image"));
   EXPECT_FALSE(DiskExists());
@@ -153,14 +152,13 @@ TEST_F(VmWorkerTest, UnknownImageNamesTheFieldAndLeavesNothing) {
 TEST_F(VmWorkerTest, ImageWithoutTheSnapshotLeavesNothing) {
   ASSERT_OK(node_.block.CreateImage({"images", "", "bare"}, MiB(40), MiB(8)));
   vm_.spec.mutable_root_disk()->set_image("bare");
-  EXPECT_THAT(node_.worker.Run(vm_, kPrepare),
-              Fails(absl::StatusCode::kNotFound, "SNAPSHOT_NOT_FOUND"));
+  EXPECT_THAT(Run(kPrepare), Fails(absl::StatusCode::kNotFound, "SNAPSHOT_NOT_FOUND"));
   EXPECT_FALSE(DiskExists());
 }
 
 TEST_F(VmWorkerTest, UnprotectedSnapshotLeavesNothing) {
   ASSERT_OK(node_.block.SetProtected(golden_, false));
-  const absl::Status status = node_.worker.Run(vm_, kPrepare);
+  const absl::Status status = Run(kPrepare);
   EXPECT_THAT(status, Fails(absl::StatusCode::kFailedPrecondition, "SNAPSHOT_NOT_PROTECTED"));
   EXPECT_THAT(std::string(status.message()), HasSubstr("root_disk.image"));
   EXPECT_FALSE(DiskExists());
@@ -169,7 +167,7 @@ TEST_F(VmWorkerTest, UnprotectedSnapshotLeavesNothing) {
 TEST_F(VmWorkerTest, SizeUnderTheImagesLeavesNothing) {
   node_.AddImage("large", GiB(2));
   vm_.spec.mutable_root_disk()->set_image("large");
-  const absl::Status status = node_.worker.Run(vm_, kPrepare);
+  const absl::Status status = Run(kPrepare);
   EXPECT_EQ(ErrorField(status), "root_disk.size_gib");
   EXPECT_FALSE(DiskExists());
 }
@@ -177,15 +175,16 @@ TEST_F(VmWorkerTest, SizeUnderTheImagesLeavesNothing) {
 TEST_F(VmWorkerTest, WithoutTheSecretNothingIsDefined) {
   MemoryNode node;
   node.state = *state::StateStore::Open(":memory:");
-  VmWorker worker({.node_name = "compute-1"}, node.hypervisor, node.block, *node.state);
-  const absl::Status status = worker.Run(vm_, kDefine);
+  VmWorker worker({.node_name = "compute-1"}, node.hypervisor, node.block, node.registry,
+                  *node.state);
+  const absl::Status status = worker.Run(vm_, kDefine, observed_);
   EXPECT_THAT(status, Fails(absl::StatusCode::kFailedPrecondition, "SECRET_NOT_SYNCED"));
   EXPECT_FALSE(node.HasDomain());
 }
 
 TEST_F(VmWorkerTest, DefinesWithTheSecretThatSupersedesTheConfiguredOneAndSaysSo) {
   const state::SecretBinding next = SupersedeSecret();
-  ASSERT_OK(node_.worker.Run(vm_, kDefine));
+  ASSERT_OK(Run(kDefine));
   const auto domain = domain_xml::Parse(*node_.hypervisor.GetDomainXml(vm_.uuid));
   ASSERT_OK(domain);
   EXPECT_EQ(domain->disks.front().auth,
@@ -196,16 +195,16 @@ TEST_F(VmWorkerTest, DefinesWithTheSecretThatSupersedesTheConfiguredOneAndSaysSo
 }
 
 TEST_F(VmWorkerTest, FindsTheDefinitionStaleOnceTheSecretIsAnother) {
-  ASSERT_OK(node_.worker.Run(vm_, kDefine));
+  ASSERT_OK(Run(kDefine));
   EXPECT_FALSE(node_.worker.Observe(vm_)->definition_is_stale);
   SupersedeSecret();
   EXPECT_TRUE(node_.worker.Observe(vm_)->definition_is_stale);
-  ASSERT_OK(node_.worker.Run(vm_, kDefine));
+  ASSERT_OK(Run(kDefine));
   EXPECT_FALSE(node_.worker.Observe(vm_)->definition_is_stale);
 }
 
 TEST_F(VmWorkerTest, FindsTheDefinitionStaleOnceTheSecretHasAnotherKey) {
-  ASSERT_OK(node_.worker.Run(vm_, kDefine));
+  ASSERT_OK(Run(kDefine));
   state::SecretBinding secret = **node_.state->GetSecret("client.cinder");
   secret.fingerprint = "cd";
   ASSERT_OK(node_.state->PutSecret(secret));
@@ -213,7 +212,7 @@ TEST_F(VmWorkerTest, FindsTheDefinitionStaleOnceTheSecretHasAnotherKey) {
 }
 
 TEST_F(VmWorkerTest, FindsTheDefinitionStaleWhenItNamesAnotherSecretUnderTheRightStamp) {
-  ASSERT_OK(node_.worker.Run(vm_, kDefine));
+  ASSERT_OK(Run(kDefine));
   const Uuid right = (*node_.state->GetSecret("client.cinder"))->uuid;
   const auto definition = node_.hypervisor.GetDefinition(vm_.uuid);
   const auto changed = domain_xml::ReplaceSecret(definition->Reveal(), right, "", Uuid::Random());
@@ -222,8 +221,8 @@ TEST_F(VmWorkerTest, FindsTheDefinitionStaleWhenItNamesAnotherSecretUnderTheRigh
 }
 
 TEST_F(VmWorkerTest, NeverFindsARunningGuestStale) {
-  ASSERT_OK(node_.worker.Run(vm_, kPrepare));
-  ASSERT_OK(node_.worker.Run(vm_, kDefine));
+  ASSERT_OK(Run(kPrepare));
+  ASSERT_OK(Run(kDefine));
   ASSERT_OK(node_.hypervisor.StartDomain(vm_.uuid));
   SupersedeSecret();
   EXPECT_FALSE(node_.worker.Observe(vm_)->definition_is_stale);
@@ -232,8 +231,8 @@ TEST_F(VmWorkerTest, NeverFindsARunningGuestStale) {
 }
 
 TEST_F(VmWorkerTest, LooksForAStaleDefinitionWithoutAnotherCallToLibvirtOrCeph) {
-  ASSERT_OK(node_.worker.Run(vm_, kPrepare));
-  ASSERT_OK(node_.worker.Run(vm_, kDefine));
+  ASSERT_OK(Run(kPrepare));
+  ASSERT_OK(Run(kDefine));
   const auto calls_of_a_look = [&] {
     const uint64_t before = node_.faults.calls();
     EXPECT_OK(node_.worker.Observe(vm_));
@@ -246,7 +245,7 @@ TEST_F(VmWorkerTest, LooksForAStaleDefinitionWithoutAnotherCallToLibvirtOrCeph) 
 }
 
 TEST_F(VmWorkerTest, TellsOurDomainFromAForeignOneWithTheSameUuid) {
-  ASSERT_OK(node_.worker.Run(vm_, kDefine));
+  ASSERT_OK(Run(kDefine));
   EXPECT_TRUE(node_.worker.Observe(vm_)->domain_is_ours);
 
   MemoryNode other;
@@ -259,12 +258,12 @@ TEST_F(VmWorkerTest, TellsOurDomainFromAForeignOneWithTheSameUuid) {
 }
 
 TEST_F(VmWorkerTest, ADiskThatIsStillWatchedIsRemovedLater) {
-  ASSERT_OK(node_.worker.Run(vm_, kPrepare));
+  ASSERT_OK(Run(kPrepare));
   node_.block.AddWatcher(node_.RootDisk(), "10.0.0.9:0/123");
-  const absl::Status status = node_.worker.Run(vm_, kRemoveDisk);
+  const absl::Status status = Run(kRemoveDisk);
   EXPECT_TRUE(IsRetryable(status)) << status;
   node_.block.RemoveWatcher("10.0.0.9:0/123");
-  EXPECT_OK(node_.worker.Run(vm_, kRemoveDisk));
+  EXPECT_OK(Run(kRemoveDisk));
   EXPECT_FALSE(DiskExists());
 }
 
