@@ -11,20 +11,14 @@
 #include <vector>
 
 #include "base/uuid.h"
+#include "domain_xml/device_spec.h"
 #include "domain_xml/disk_spec.h"
 #include "domain_xml/machine_spec.h"
+#include "domain_xml/nic_spec.h"
 
 namespace hvagent::domain_xml {
 
 enum class DomainType { kKvm, kQemu };
-enum class NicModel { kVirtio, kE1000 };
-
-struct BridgeNic {
-  std::string bridge;
-  std::string mac;  // lower case, "52:54:00:12:34:56"
-  NicModel model = NicModel::kVirtio;
-  friend bool operator==(const BridgeNic&, const BridgeNic&) = default;
-};
 
 // Which key a QEMU that starts from this definition is given. QEMU keeps it until it ends, so this
 // tells which guests still run with an older one.
@@ -53,9 +47,17 @@ struct DomainSpec {
   Firmware firmware = Firmware::kBios;
   uint32_t vcpus = 1;
   Cpu cpu;
-  uint64_t memory_mib = 0;
+  std::vector<NumaNode> numa_nodes;  // empty: one that is not spoken of
+  uint64_t memory_mib = 0;           // what it has when it starts
+  uint64_t max_memory_mib = 0;       // what its balloon may give it later; 0: no more
+  uint32_t balloon_stats_s = 0;      // how often it tells of its memory; 0: never by itself
+  HostPlacement host;
   std::vector<RbdDisk> disks;  // the root disk first; those of one bus together
-  std::vector<BridgeNic> nics;
+  std::vector<Nic> nics;
+  Vnc vnc = Vnc::kOff;
+  std::optional<Watchdog> watchdog;
+  bool guest_agent = true;      // a channel to it
+  bool rng = true;              // randomness from the node
   std::string serial_log_file;  // absolute; empty: the serial port is not logged
   DomainMark mark;
   friend bool operator==(const DomainSpec&, const DomainSpec&) = default;

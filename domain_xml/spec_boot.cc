@@ -23,8 +23,6 @@ class Orders {
     return InvalidField(field, absl::StrCat(order, " is another device's"));
   }
 
-  bool empty() const { return taken_.empty(); }
-
  private:
   std::set<uint32_t> taken_;
 };
@@ -37,6 +35,9 @@ absl::Status ValidateBootOrder(const v1::VmSpec& spec) {
   for (int i = 0; i < spec.volumes_size(); ++i) {
     RETURN_IF_ERROR(orders.Add(absl::StrCat("volumes[", i, "]"), spec.volumes(i).boot_order()));
   }
+  for (int i = 0; i < spec.nics_size(); ++i) {
+    RETURN_IF_ERROR(orders.Add(absl::StrCat("nics[", i, "]"), spec.nics(i).boot_order()));
+  }
   return absl::OkStatus();
 }
 
@@ -44,6 +45,9 @@ void NormalizeBootOrder(v1::VmSpec& spec) {
   if (spec.root_disk().boot_order() != 0) return;
   for (const v1::VolumeAttachment& volume : spec.volumes()) {
     if (volume.boot_order() != 0) return;
+  }
+  for (const v1::Nic& nic : spec.nics()) {
+    if (nic.boot_order() != 0) return;
   }
   spec.mutable_root_disk()->set_boot_order(1);
 }

@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "domain_xml/spec_differences.h"
+#include "domain_xml/spec_parts.h"
 #include "domain_xml/vm_spec.h"
 
 namespace hvagent::domain_xml {
@@ -40,6 +41,8 @@ constexpr Rule kRules[] = {
      "it was adopted, or not, when the VM was made"},
     {"root_disk.io_limits", ChangeConsequence::kHot, "a running guest's disk is limited anew"},
     {"volumes.io_limits", ChangeConsequence::kHot, "a running guest's disk is limited anew"},
+    {"nics.link_down", ChangeConsequence::kHot, "a running guest sees its cable pulled or plugged"},
+    {"tags", ChangeConsequence::kRecordOnly, "they are only recorded"},
     {"cloud_init", ChangeConsequence::kRefused, "cloud-init reads it once, at the first boot"},
 };
 
@@ -119,6 +122,12 @@ const v1::VolumeAttachment& VolumeAt(const v1::VmSpec& spec, absl::string_view p
   return spec.volumes(is_number ? index : 0);
 }
 
+void JudgeMemory(const v1::VmSpec& from, const v1::VmSpec& to, SpecChange& change) {
+  if (MaxMemoryMib(from) != MaxMemoryMib(to)) return;
+  change.consequence = ChangeConsequence::kHot;
+  change.how = "a running guest's balloon gives or takes it";
+}
+
 // A volume as a whole.
 void JudgeVolume(const v1::VmSpec& from, const v1::VmSpec& to, SpecChange& change) {
   const bool added = change.kind == Kind::kAdded;
@@ -150,6 +159,8 @@ SpecChange Judge(const v1::VmSpec& from, const v1::VmSpec& to, Difference differ
     change.how = rule->how;
   } else if (path == "root_disk.size_gib") {
     JudgeRootDiskSize(from, to, change);
+  } else if (path == "memory_mib") {
+    JudgeMemory(from, to, change);
   } else if (path == "volumes") {
     JudgeVolume(from, to, change);
   }
@@ -201,6 +212,10 @@ std::vector<SpecChange> CompareSpecs(const v1::VmSpec& from, const v1::VmSpec& t
   std::vector<SpecChange> changes;
   for (Difference& found : FindDifferences(before, after, MatchElements::kByKey)) {
     if (found.path == "power_state") continue;
+    // Left out it is memory_mib, and stated as that it is the same.
+    if (found.path == "balloon.max_memory_mib" && MaxMemoryMib(before) == MaxMemoryMib(after)) {
+      continue;
+    }
     changes.push_back(Judge(before, after, std::move(found)));
   }
   if (OrderDiffers(before.volumes(), after.volumes(), [](const auto& v) { return v.id(); })) {

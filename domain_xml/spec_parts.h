@@ -7,6 +7,8 @@
 #ifndef HVAGENT_DOMAIN_XML_SPEC_PARTS_H_
 #define HVAGENT_DOMAIN_XML_SPEC_PARTS_H_
 
+#include <cstdint>
+
 #include "absl/status/status.h"
 #include "domain_xml/domain_spec.h"
 #include "domain_xml/vm_spec.h"
@@ -18,6 +20,14 @@ namespace hvagent::domain_xml {
 absl::Status ValidateMachine(const v1::VmSpec& spec);
 void NormalizeMachine(v1::VmSpec& spec);
 void ResolveMachine(const v1::VmSpec& spec, DomainSpec& domain);
+
+// What the VM's memory may grow to.
+uint64_t MaxMemoryMib(const v1::VmSpec& spec);
+
+// NUMA nodes, and where on the node the guest lives: spec_placement.cc.
+absl::Status ValidatePlacement(const v1::VmSpec& spec);
+void NormalizePlacement(v1::VmSpec& spec);
+void ResolvePlacement(const v1::VmSpec& spec, DomainSpec& domain);
 
 // The root disk, the volumes and the config drive: spec_disks.cc.
 absl::Status ValidateDisks(const v1::VmSpec& spec);
@@ -36,6 +46,11 @@ void NormalizeBootOrder(v1::VmSpec& spec);
 absl::Status ValidateNics(const v1::VmSpec& spec);
 void NormalizeNics(v1::VmSpec& spec);
 void ResolveNics(const v1::VmSpec& spec, DomainSpec& domain);
+
+// All other devices: spec_devices.cc.
+absl::Status ValidateOtherDevices(const v1::VmSpec& spec);
+void NormalizeOtherDevices(v1::VmSpec& spec);
+void ResolveOtherDevices(const v1::VmSpec& spec, const Placement& placement, DomainSpec& domain);
 
 }  // namespace hvagent::domain_xml
 

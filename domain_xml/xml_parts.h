@@ -9,6 +9,7 @@
 
 #include <optional>
 #include <pugixml.hpp>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -28,6 +29,13 @@ absl::StatusOr<DomainMark> ReadMark(pugi::xml_node mark);
 absl::Status CheckMachine(const DomainSpec& spec);
 void WriteMachine(pugi::xml_node domain, pugi::xml_node mark, const DomainSpec& spec);
 absl::Status ReadMachine(pugi::xml_node domain, pugi::xml_node mark, DomainSpec& spec);
+
+// Where on the node it lives, and its NUMA nodes: xml_placement.cc.
+absl::Status CheckPlacement(const DomainSpec& spec);
+void WriteHost(pugi::xml_node domain, const HostPlacement& host);
+absl::StatusOr<HostPlacement> ReadHost(pugi::xml_node domain);
+void WriteNuma(pugi::xml_node cpu, const std::vector<NumaNode>& nodes);
+absl::StatusOr<std::vector<NumaNode>> ReadNuma(pugi::xml_node cpu);
 
 // The PCI ports that the machine needs for devices that come later: xml_machine.cc.
 void WriteMachinePorts(pugi::xml_node devices, const DomainSpec& spec);

@@ -42,8 +42,19 @@ inline constexpr XmlWord<DiskBus> kDiskBuses[] = {
 inline constexpr XmlWord<ErrorPolicy> kErrorPolicies[] = {{ErrorPolicy::kStop, "stop"},
                                                           {ErrorPolicy::kReport, "report"},
                                                           {ErrorPolicy::kEnospace, "enospace"}};
-inline constexpr XmlWord<NicModel> kNicModels[] = {{NicModel::kVirtio, "virtio"},
-                                                   {NicModel::kE1000, "e1000"}};
+inline constexpr XmlWord<NicModel> kNicModels[] = {
+    {NicModel::kVirtio, "virtio"}, {NicModel::kE1000, "e1000"}, {NicModel::kE1000e, "e1000e"}};
+inline constexpr XmlWord<NicSource> kNicSources[] = {{NicSource::kBridge, "bridge"},
+                                                     {NicSource::kNetwork, "network"},
+                                                     {NicSource::kUnplugged, "null"}};
+inline constexpr XmlWord<WatchdogModel> kWatchdogModels[] = {{WatchdogModel::kI6300esb, "i6300esb"},
+                                                             {WatchdogModel::kIb700, "ib700"}};
+inline constexpr XmlWord<WatchdogAction> kWatchdogActions[] = {
+    {WatchdogAction::kReset, "reset"},
+    {WatchdogAction::kPoweroff, "poweroff"},
+    {WatchdogAction::kPause, "pause"},
+    {WatchdogAction::kInjectNmi, "inject-nmi"},
+    {WatchdogAction::kNone, "none"}};
 
 // Empty for a value that has no word.
 template <typename Enum, size_t N>

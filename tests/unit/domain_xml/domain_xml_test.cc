@@ -51,6 +51,24 @@ TEST(RenderTest, WritesAllThatCanBeSaidOfADisk) {
   EXPECT_EQ(*xml, Golden("disks.xml"));
 }
 
+TEST(RenderTest, WritesEveryKindOfNic) {
+  auto xml = Render(NicsSpec());
+  ASSERT_TRUE(xml.ok()) << xml.status();
+  EXPECT_EQ(*xml, Golden("nics.xml"));
+}
+
+TEST(RenderTest, WritesOtherDevices) {
+  auto xml = Render(DevicesSpec());
+  ASSERT_TRUE(xml.ok()) << xml.status();
+  EXPECT_EQ(*xml, Golden("devices.xml"));
+}
+
+TEST(RenderTest, WritesNumaNodesAndThePlaceOnTheNode) {
+  auto xml = Render(PlacementSpec());
+  ASSERT_TRUE(xml.ok()) << xml.status();
+  EXPECT_EQ(*xml, Golden("placement.xml"));
+}
+
 TEST(RenderTest, ScsiDisksHaveAControllerForEachFifteenLetters) {
   DomainSpec spec = GuideSpec();
   for (char letter = 'a'; letter <= 'p'; ++letter) {
@@ -113,7 +131,22 @@ TEST(RenderTest, SaysWhichValueCannotBeWritten) {
       {"disks[0].read_errors",
        [](DomainSpec& s) { s.disks[0].read_errors = ErrorPolicy::kEnospace; }},
       {"disks[0].io_tune.group", [](DomainSpec& s) { s.disks[0].io_tune.group = "\n"; }},
-      {"nics[0].bridge", [](DomainSpec& s) { s.nics[0].bridge = ""; }},
+      {"max_memory_mib", [](DomainSpec& s) { s.max_memory_mib = s.memory_mib; }},
+      {"numa_nodes[0].cpus", [](DomainSpec& s) { s.numa_nodes = {{.memory_mib = 1}}; }},
+      {"numa_nodes[0].memory_mib", [](DomainSpec& s) { s.numa_nodes = {{.cpus = {0}}}; }},
+      {"host.vcpu_pins[0].host_cpus", [](DomainSpec& s) { s.host.vcpu_pins.emplace_back(); }},
+      {"nics[0].source_name", [](DomainSpec& s) { s.nics[0].source_name = ""; }},
+      {"nics[0].source_name", [](DomainSpec& s) { s.nics[0].source = NicSource::kUnplugged; }},
+      {"nics[0].open_vswitch",
+       [](DomainSpec& s) {
+         s.nics[0].source = NicSource::kNetwork;
+         s.nics[0].open_vswitch.emplace();
+       }},
+      {"nics[0].open_vswitch.interface_id",
+       [](DomainSpec& s) { s.nics[0].open_vswitch.emplace(); }},
+      {"nics[0].filter.name", [](DomainSpec& s) { s.nics[0].filter.emplace(); }},
+      {"nics[0].filter.ips",
+       [](DomainSpec& s) { s.nics[0].filter = NicFilter{.name = "a", .ips = {""}}; }},
       {"nics[0].mac", [](DomainSpec& s) { s.nics[0].mac = "\n"; }},
   };
   for (const auto& c : kCases) {
@@ -140,7 +173,9 @@ TEST(DomainXmlTest, ParseOfRenderIsTheSpec) {
 TEST(ParseTest, ReadsMemoryInTheUnitsThatLibvirtAndPeopleWrite) {
   const std::string xml = *Render(GuideSpec());
   const auto with_memory = [&](const char* memory) {
-    return Parse(absl::StrReplaceAll(xml, {{"<memory unit=\"KiB\">262144</memory>", memory}}));
+    return Parse(
+        absl::StrReplaceAll(xml, {{"<memory unit=\"KiB\">262144</memory>", memory},
+                                  {"<currentMemory unit=\"KiB\">262144</currentMemory>", ""}}));
   };
   EXPECT_EQ(with_memory("<memory unit='MiB'>300</memory>")->memory_mib, 300);
   EXPECT_EQ(with_memory("<memory unit='KiB'>1024</memory>")->memory_mib, 1);
@@ -209,7 +244,25 @@ TEST(ParseTest, RefusesWhatIsNoDomainSpec) {
       {"<boot order=\"1\"", "<boot order=\"x\"", "boot/@order"},
       {"<boot order=\"1\" />", "<iotune><read_iops_sec_max>-1</read_iops_sec_max></iotune>",
        "iotune/read_iops_sec_max"},
-      {"interface type=\"bridge\"", "interface type=\"network\"", "interface/@type"},
+      {"interface type=\"bridge\"", "interface type=\"direct\"", "interface/@type"},
+      {"<source bridge", "<virtualport type=\"802.1Qbg\"/><source bridge", "virtualport/@type"},
+      {"<source bridge", "<vlan><tag id=\"4\"/></vlan><source bridge", "virtualport/@type"},
+      {"<source bridge", "<filterref><parameter name=\"X\"/></filterref><source bridge",
+       "parameter/@name"},
+      {"<source bridge", "<mtu size=\"x\"/><source bridge", "mtu/@size"},
+      {"<rng", "<watchdog model=\"x\"/><rng", "watchdog/@model"},
+      {"<rng", "<watchdog model=\"ib700\" action=\"x\"/><rng", "watchdog/@action"},
+      {"<rng", "<graphics type=\"spice\"/><rng", "graphics/@type"},
+      {"<rng", "<graphics type=\"vnc\"/><rng", "listen/@type"},
+      {"<rng", R"(<graphics type="vnc"><listen type="address" address="0.0.0.0"/></graphics><rng)",
+       "listen/@address"},
+      {"<rng", R"(<graphics type="vnc"><listen type="socket"/><listen/></graphics><rng)",
+       "more than one"},
+      {"</os>", "</os><cputune><vcpupin vcpu=\"0\" cpuset=\"x\"/></cputune>", "vcpupin/@cpuset"},
+      {"</os>", "</os><numatune><memory mode=\"preferred\"/></numatune>", "memory/@mode"},
+      {"</os>", "</os><cpu><numa><cell id=\"1\"/></numa></cpu>", "cell/@id"},
+      {"<currentMemory unit=\"KiB\">262144", "<currentMemory unit=\"KiB\">263168",
+       "is more than memory"},
       {"<model type=\"virtio\"", "<model type=\"rtl8139\"", "model/@type"},
       {"machine=\"pc\"", "machine=\"microvm\"", "os/type/@machine"},
       {"<os>", "<os firmware=\"coreboot\">", "os/@firmware"},

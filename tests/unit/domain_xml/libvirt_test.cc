@@ -56,7 +56,8 @@ class LibvirtTest : public ::testing::Test {
 };
 
 TEST_F(LibvirtTest, TakesTheGuidesDomainAndGivesTheSameSpecBack) {
-  for (const DomainSpec& spec : {GuideSpec(), MinimalSpec(), MachineSpec(), DisksSpec()}) {
+  for (const DomainSpec& spec : {GuideSpec(), MinimalSpec(), MachineSpec(), DisksSpec(), NicsSpec(),
+                                 DevicesSpec(), PlacementSpec()}) {
     const std::string dump = DefineAndDump(spec);
     auto parsed = Parse(dump);
     ASSERT_TRUE(parsed.ok()) << parsed.status() << "\n" << dump;

@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 constexpr char kSecondVolume[] = "00000000-0000-4000-8000-000000000002";
 
@@ -62,6 +63,16 @@ TEST(CompareSpecsTest, SaysWhatEachChangeMeans) {
        [](v1::VmSpec& s) { s.mutable_volumes(0)->set_cache(v1::NONE); }},
       {"nics[0] REMOVED PENDING_RESTART", [](v1::VmSpec& s) { s.clear_nics(); }},
       {"nics[0].bridge PENDING_RESTART", [](v1::VmSpec& s) { s.mutable_nics(0)->set_bridge("b"); }},
+      {"nics[0].link_down HOT", [](v1::VmSpec& s) { s.mutable_nics(0)->set_link_down(true); }},
+      {"nics[0].filter.name PENDING_RESTART",
+       [](v1::VmSpec& s) { s.mutable_nics(0)->mutable_filter()->set_name("no-mac-spoofing"); }},
+      {"balloon.max_memory_mib PENDING_RESTART",
+       [](v1::VmSpec& s) { s.mutable_balloon()->set_max_memory_mib(512); }},
+      {"guest_agent PENDING_RESTART", [](v1::VmSpec& s) { s.set_guest_agent(false); }},
+      {"vnc PENDING_RESTART", [](v1::VmSpec& s) { s.set_vnc(v1::VNC_SOCKET); }},
+      {"placement.hugepage_kib PENDING_RESTART",
+       [](v1::VmSpec& s) { s.mutable_placement()->set_hugepage_kib(2048); }},
+      {"tags[team] ADDED RECORD_ONLY", [](v1::VmSpec& s) { (*s.mutable_tags())["team"] = "a"; }},
       {"cloud_init.user_data REFUSED",
        [](v1::VmSpec& s) { s.mutable_cloud_init()->set_user_data("x"); }},
       {"machine PENDING_RESTART", [](v1::VmSpec& s) { s.set_machine("q35"); }},
@@ -129,6 +140,30 @@ TEST(CompareSpecsTest, SomeVolumesAreAttachedOnlyAtTheNextStart) {
                           threaded(s);
                         })),
               ElementsAre("volumes[1] ADDED HOT"));
+}
+
+TEST(CompareSpecsTest, MemoryChangesHotUpToItsMaximum) {
+  const auto memory = [](uint64_t mib, uint64_t max_mib) {
+    return With([&](v1::VmSpec& s) {
+      s.set_memory_mib(mib);
+      s.mutable_balloon()->set_max_memory_mib(max_mib);
+    });
+  };
+  EXPECT_THAT(Summaries(memory(512, 1024), memory(256, 1024)), ElementsAre("memory_mib HOT"));
+  EXPECT_THAT(Summaries(memory(512, 1024), memory(1024, 1024)), ElementsAre("memory_mib HOT"));
+  EXPECT_THAT(Summaries(memory(1024, 0), memory(512, 1024)), ElementsAre("memory_mib HOT"));
+  EXPECT_THAT(Summaries(memory(512, 1024), memory(1024, 2048)),
+              ElementsAre("memory_mib PENDING_RESTART", "balloon.max_memory_mib PENDING_RESTART"));
+}
+
+TEST(CompareSpecsTest, TagsAreKnownByTheirKeys) {
+  v1::VmSpec from = GuideVm();
+  (*from.mutable_tags())["a"] = "1";
+  (*from.mutable_tags())["b"] = "1";
+  v1::VmSpec to = GuideVm();
+  (*to.mutable_tags())["b"] = "2";
+  EXPECT_THAT(Summaries(from, to),
+              UnorderedElementsAre("tags[a] REMOVED RECORD_ONLY", "tags[b] RECORD_ONLY"));
 }
 
 TEST(CompareSpecsTest, ADiskDoesNotShrink) {
