@@ -208,6 +208,14 @@ absl::Status MemoryHypervisor::ResumeDomain(const Uuid& uuid) {
   });
 }
 
+absl::Status MemoryHypervisor::Open(const std::string& address, const std::string& source) const {
+  if (!storage_.open) return absl::OkStatus();
+  const size_t slash = source.rfind('/');
+  if (slash == std::string::npos) return absl::InvalidArgumentError("it is over no rbd image");
+  return storage_.open(address,
+                       {.pool = source.substr(0, slash), .image = source.substr(slash + 1)});
+}
+
 // What libvirt and QEMU do with each disk before the guest runs.
 absl::Status MemoryHypervisor::OpenDisks(const Domain& domain) const {
   const auto spec = domain_xml::Parse(domain.xml);
@@ -271,9 +279,15 @@ absl::Status MemoryHypervisor::AttachDisk(const Uuid& uuid, absl::string_view di
     if (!domain.IsActive()) return NotRunning(domain.info);
     pugi::xml_document live;
     live.load_string(domain.live_xml.c_str());
-    if (FindDisk(live, disk.child("disk").child("source").attribute("name").value())) {
-      return absl::OkStatus();
+    const std::string source = disk.child("disk").child("source").attribute("name").value();
+    if (FindDisk(live, source)) return absl::OkStatus();
+    const std::string address = NewAddress();
+    if (const absl::Status opened = Open(address, source); !opened.ok()) {
+      return Error(absl::StatusCode::kFailedPrecondition, "ATTACH_FAILED",
+                   absl::StrCat("cannot attach disk ", source, " to domain ", domain.info.name,
+                                ": ", opened.message()));
     }
+    domain.attached[source] = address;
     live.child("domain").child("devices").append_copy(disk.child("disk"));
     domain.live_xml = TextOf(live);
     events_.Post(uuid);
@@ -290,9 +304,13 @@ absl::Status MemoryHypervisor::DetachDisk(const Uuid& uuid, const std::string& p
     if (!domain.IsActive() || domain.keeps_disks) return absl::OkStatus();
     pugi::xml_document live;
     live.load_string(domain.live_xml.c_str());
-    const pugi::xml_node disk = FindDisk(live, absl::StrCat(pool, "/", image));
+    const std::string source = absl::StrCat(pool, "/", image);
+    const pugi::xml_node disk = FindDisk(live, source);
     if (!disk) return absl::OkStatus();
     disk.parent().remove_child(disk);
+    if (const auto client = domain.attached.extract(source); !client.empty() && storage_.close) {
+      storage_.close(client.mapped());
+    }
     domain.live_xml = TextOf(live);
     events_.Post(uuid);
     return absl::OkStatus();
@@ -420,7 +438,11 @@ absl::StatusOr<MemoryHypervisor::Domains::iterator> MemoryHypervisor::Find(const
 
 void MemoryHypervisor::Stop(Domains::iterator domain, DomainState state) {
   events_.Post(domain->first);
-  if (storage_.close) storage_.close(domain->second.address);
+  if (storage_.close) {
+    storage_.close(domain->second.address);
+    for (const auto& [source, address] : domain->second.attached) storage_.close(address);
+  }
+  domain->second.attached.clear();
   domain->second.info.state = state;
   domain->second.live_xml.clear();
   domain->second.told_sizes.clear();

@@ -91,6 +91,8 @@ class MemoryHypervisor final : public Hypervisor {
     std::string xml;       // what is defined
     std::string live_xml;  // what the running guest was started from
     std::string address;   // of its QEMU to Ceph
+    // Of the clients for disks that it was given as it ran, by "pool/image".
+    std::map<std::string, std::string> attached;
     bool ignores_power_button = false;
     bool keeps_disks = false;
     std::map<std::string, uint64_t> told_sizes;  // of the running guest's disks, by image
@@ -108,6 +110,9 @@ class MemoryHypervisor final : public Hypervisor {
   absl::Status SetFrozen(const Uuid& uuid, bool frozen);
   absl::Status Define(absl::string_view xml);
   absl::Status Start(const Uuid& uuid, DomainState state);
+  // As a disk over `source`, "pool/image".
+  absl::Status Open(const std::string& address, const std::string& source) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status OpenDisks(const Domain& domain) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Stop(Domains::iterator domain, DomainState state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

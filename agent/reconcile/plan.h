@@ -35,6 +35,9 @@ struct ObservedVm {
   // The disks that its guest may write, while it is active.
   std::vector<block::ImageName> writable_disks;
   Registration registration;
+  // Of the clients that the registry had for the VM's disks when it was looked at: a watch of
+  // theirs is what its own last QEMU left.
+  std::vector<std::string> known_addresses;
   // Another domain that has the VM's name.
   std::optional<hypervisor::DomainInfo> name_holder;
 };

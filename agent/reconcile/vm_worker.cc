@@ -65,6 +65,7 @@ VmWorker::VmWorker(VmWorkerOptions options, hypervisor::Hypervisor& hypervisor,
 absl::StatusOr<ObservedVm> VmWorker::Observe(const state::VmRecord& vm) {
   ASSIGN_OR_RETURN(ObservedVm observed, LookAtDomain(vm));
   observed.registration = registrar_.Look(vm.uuid);
+  observed.known_addresses = observed.registration.Addresses();
   return observed;
 }
 
@@ -145,14 +146,14 @@ absl::Status VmWorker::Run(const state::VmRecord& vm, const Action& action, Obse
     case ActionKind::kGrowRootDisk:
       return GrowRootDisk(vm);
     case ActionKind::kAttachVolume:
-      return AttachVolume(vm, action.volume_id, observed.registration);
+      return AttachVolume(vm, action.volume_id, observed);
     case ActionKind::kDetachVolume:
       return hypervisor_.DetachDisk(vm.uuid, options_.volumes_pool,
                                     domain_xml::VolumeName(action.volume_id));
     case ActionKind::kDefineDomain:
       return DefineDomain(vm, observed.registration.epoch());
     case ActionKind::kStartDomain:
-      return StartDomain(vm, observed.registration);
+      return StartDomain(vm, observed);
     case ActionKind::kFinishStart:
       return FinishStart(vm, observed.registration);
     case ActionKind::kShutdownDomain:
@@ -235,14 +236,15 @@ absl::Status VmWorker::GrowRootDisk(const state::VmRecord& vm) {
 }
 
 absl::Status VmWorker::AttachVolume(const state::VmRecord& vm, const std::string& id,
-                                    Registration& registration) {
+                                    ObservedVm& observed) {
   ASSIGN_OR_RETURN(const domain_xml::DomainSpec spec,
-                   Resolve(vm.spec, vm.generation, registration.epoch()));
+                   Resolve(vm.spec, vm.generation, observed.registration.epoch()));
   const auto disk =
       std::find_if(spec.disks.begin(), spec.disks.end(), [&](const domain_xml::RbdDisk& candidate) {
         return candidate.image == domain_xml::VolumeName(id);
       });
   if (disk == spec.disks.end()) return absl::InternalError("the volume is not in the spec");
+  RETURN_IF_ERROR(CheckNotInUse(*disk, observed));
   RETURN_IF_ERROR(MakeSecretUsable());
   ASSIGN_OR_RETURN(std::string xml, hypervisor_.GetDomainXml(vm.uuid));
   ASSIGN_OR_RETURN(const auto live, domain_xml::LiveDisksOf(xml));
@@ -252,10 +254,41 @@ absl::Status VmWorker::AttachVolume(const state::VmRecord& vm, const std::string
   // Whom to fence is known at once, since the guest may write at once.
   ASSIGN_OR_RETURN(xml, hypervisor_.GetDomainXml(vm.uuid));
   ASSIGN_OR_RETURN(const std::vector<block::ImageName> disks, WritableDisks(xml));
-  return registrar_.Write(vm, RegistryRecord::RUNNING, disks, /*epoch=*/0, registration);
+  return registrar_.Write(vm, RegistryRecord::RUNNING, disks, /*epoch=*/0, observed.registration);
 }
 
-absl::Status VmWorker::StartDomain(const state::VmRecord& vm, Registration& registration) {
+// Of a volume; a root disk is the VM's, and the registry says where that may run. librbd's
+// exclusive lock goes to whoever asks for it, so it keeps no second guest away.
+absl::Status VmWorker::CheckNotInUse(const domain_xml::RbdDisk& disk, const ObservedVm& observed) {
+  if (disk.read_only || disk.shareable) return absl::OkStatus();
+  const block::ImageName image = {disk.pool, disk.rados_namespace, disk.image};
+  ASSIGN_OR_RETURN(const std::vector<std::string> watchers, block_.ListWatchers(image));
+  const auto& known = observed.known_addresses;
+  for (const std::string& address : watchers) {
+    if (block_.IsOwnWatcher(address)) continue;
+    if (std::find(known.begin(), known.end(), address) != known.end()) continue;
+    return Error(absl::StatusCode::kUnavailable, "DISK_IN_USE",
+                 absl::StrCat("somebody else has ", image.ToString(), " open (", address,
+                              "): a guest that was given it too would destroy its data; take it "
+                              "from there first. One that died is seen for half a minute"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VmWorker::CheckVolumesNotInUse(const state::VmRecord& vm, const ObservedVm& observed) {
+  if (vm.spec.volumes().empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const domain_xml::DomainSpec spec,
+                   Resolve(vm.spec, vm.generation, observed.registration.epoch()));
+  for (const domain_xml::RbdDisk& disk : spec.disks) {
+    if (disk.pool != options_.volumes_pool) continue;
+    RETURN_IF_ERROR(CheckNotInUse(disk, observed));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VmWorker::StartDomain(const state::VmRecord& vm, ObservedVm& observed) {
+  Registration& registration = observed.registration;
+  RETURN_IF_ERROR(CheckVolumesNotInUse(vm, observed));
   RETURN_IF_ERROR(MakeSecretUsable());
   // From here on there may be a QEMU whose address nobody knows.
   RETURN_IF_ERROR(

@@ -79,11 +79,13 @@ class VmWorker {
                                                              int64_t generation, bool does_not_run);
   absl::Status WriteRecord(const state::VmRecord& vm, ObservedVm& observed);
   absl::Status GrowRootDisk(const state::VmRecord& vm);
-  absl::Status AttachVolume(const state::VmRecord& vm, const std::string& id,
-                            Registration& registration);
+  absl::Status AttachVolume(const state::VmRecord& vm, const std::string& id, ObservedVm& observed);
+  // Errors: UNAVAILABLE (DISK_IN_USE).
+  absl::Status CheckNotInUse(const domain_xml::RbdDisk& disk, const ObservedVm& observed);
+  absl::Status CheckVolumesNotInUse(const state::VmRecord& vm, const ObservedVm& observed);
   absl::Status MakeSecretUsable();
   absl::Status DefineDomain(const state::VmRecord& vm, int64_t epoch);
-  absl::Status StartDomain(const state::VmRecord& vm, Registration& registration);
+  absl::Status StartDomain(const state::VmRecord& vm, ObservedVm& observed);
   absl::Status FinishStart(const state::VmRecord& vm, Registration& registration);
 
   const VmWorkerOptions options_;

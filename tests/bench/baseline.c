@@ -1,5 +1,7 @@
 // What the agent is measured against: the least C that boots guests from an image on warm
-// connections. It makes the librbd and libvirt calls of the agent's boot, and nothing else.
+// connections. It makes the librados, librbd and libvirt calls of the agent's boot, and nothing
+// else: it, too, makes the VM its own in the registry, and lets the guest run only once the
+// registry has the address of whoever has its disk open.
 //
 //   baseline CEPH_CONF KEYRING ENTITY IMAGE DISK_BYTES      (images/IMAGE@snap to vms/UUID_disk)
 //
@@ -7,7 +9,8 @@
 // each with one line: "ok" and microseconds, or "error" and why.
 //   storage UUID     clone grow: a root disk, marked as the VM's
 //   clone UUID       clone grow: the same without the mark, which is the agent's own care
-//   boot UUID XML    clone grow define create: a guest that runs
+//   boot UUID XML    clone grow define create registry: a guest that runs
+//   bare UUID XML    clone grow define create registry: the same without the registry
 //   storm COUNT      storage: COUNT lines "UUID XML" follow, each is a thread that makes a root
 //   disk
 //                    and defines the domain; from the start of all to the last root disk
@@ -38,8 +41,9 @@ struct boot {
   char uuid[kUuidSize];
   char* xml;
   pthread_t thread;
-  long clone_us, grow_us, define_us, create_us;
+  long clone_us, grow_us, define_us, create_us, registry_us;
   long storage_end_us;
+  uint64_t version;  // of its record; 0: it has none
   char error[256];
 };
 
@@ -81,6 +85,88 @@ static int grow(rados_ioctx_t vms, const char* disk, const char* owner) {
   return result < 0 ? result : closed;
 }
 
+// Writes over the record that was written last, or makes it.
+static int write_record(rados_ioctx_t pool, struct boot* boot) {
+  static const char kRecord[300] = "as much as the agent writes of a small VM";
+  char object[64];
+  snprintf(object, sizeof(object), "vm.%s", boot->uuid);
+  rados_write_op_t op = rados_create_write_op();
+  if (boot->version == 0) {
+    rados_write_op_create(op, LIBRADOS_CREATE_EXCLUSIVE, NULL);
+  } else {
+    rados_write_op_assert_version(op, boot->version);
+  }
+  rados_write_op_write_full(op, kRecord, sizeof(kRecord));
+  const int result = rados_write_op_operate(op, pool, object, NULL, 0);
+  rados_release_write_op(op);
+  boot->version = rados_get_last_version(pool);
+  return result;
+}
+
+static int write_index(rados_ioctx_t pool, const char* uuid, bool add) {
+  const char* value = "";
+  const size_t key_size = strlen(uuid), value_size = 0;
+  rados_write_op_t op = rados_create_write_op();
+  if (add) {
+    rados_write_op_omap_set2(op, &uuid, &value, &key_size, &value_size, 1);
+  } else {
+    rados_write_op_omap_rm_keys2(op, &uuid, &key_size, 1);
+  }
+  const int result = rados_write_op_operate(op, pool, "node.baseline", NULL, 0);
+  rados_release_write_op(op);
+  return result;
+}
+
+// The VM becomes ours, if it is nobody's.
+static bool claim(struct boot* boot) {
+  const long start = now_us();
+  char object[64], found[64];
+  snprintf(object, sizeof(object), "vm.%s", boot->uuid);
+  rados_ioctx_t pool;
+  if (failed(boot, "open pool for", rados_ioctx_create(cluster, "hvagent", &pool))) return false;
+  int result = rados_read(pool, object, found, sizeof(found), 0);
+  if (result >= 0) result = -EEXIST;
+  if (result == -ENOENT) result = write_index(pool, boot->uuid, true);
+  if (result == 0) result = write_record(pool, boot);
+  rados_ioctx_destroy(pool);
+  boot->registry_us = now_us() - start;
+  return !failed(boot, "claim", result);
+}
+
+static int find_client(const struct boot* boot) {
+  char disk[64];
+  snprintf(disk, sizeof(disk), "%s_disk", boot->uuid);
+  rados_ioctx_t vms;
+  rbd_image_t root;
+  int result = rados_ioctx_create(cluster, "vms", &vms);
+  if (result < 0) return result;
+  result = rbd_open_read_only(vms, disk, &root, NULL);
+  if (result == 0) {
+    rbd_image_watcher_t watchers[8];
+    size_t count = 8;
+    result = rbd_watchers_list(root, watchers, &count);
+    if (result == 0) rbd_watchers_list_cleanup(watchers, count);
+    rbd_close(root);
+  }
+  rados_ioctx_destroy(vms);
+  return result;
+}
+
+// Records who has the paused guest's disk open, lets it run, and records that.
+static bool record_and_resume(struct boot* boot, virDomainPtr domain) {
+  const long start = now_us();
+  rados_ioctx_t pool;
+  if (failed(boot, "open pool for", rados_ioctx_create(cluster, "hvagent", &pool))) return false;
+  int result = find_client(boot);
+  if (result == 0) result = write_record(pool, boot);
+  const bool resumed = result == 0 && virDomainResume(domain) == 0;
+  if (resumed) result = write_record(pool, boot);
+  rados_ioctx_destroy(pool);
+  boot->registry_us += now_us() - start;
+  if (failed(boot, "record", result)) return false;
+  return resumed || !libvirt_failed(boot, "resume");
+}
+
 static bool make_root_disk(struct boot* boot, bool marked) {
   char disk[64];
   snprintf(disk, sizeof(disk), "%s_disk", boot->uuid);
@@ -99,15 +185,21 @@ static bool make_root_disk(struct boot* boot, bool marked) {
   return !failed(boot, "make the root disk of", result);
 }
 
-static bool define(struct boot* boot, unsigned int flags, bool start) {
+enum start { kNoStart, kStart, kStartRecorded };
+
+static bool define(struct boot* boot, unsigned int flags, enum start start) {
   const long begin = now_us();
   virDomainPtr domain = virDomainDefineXMLFlags(hypervisor, boot->xml, flags);
   if (domain == NULL) return !libvirt_failed(boot, "define");
   const long defined_at = now_us();
   boot->define_us = defined_at - begin;
   bool done = true;
-  if (start && virDomainCreate(domain) != 0) done = !libvirt_failed(boot, "start");
+  const unsigned int start_flags = start == kStartRecorded ? VIR_DOMAIN_START_PAUSED : 0;
+  if (start != kNoStart && virDomainCreateWithFlags(domain, start_flags) != 0) {
+    done = !libvirt_failed(boot, "start");
+  }
   boot->create_us = now_us() - defined_at;
+  if (done && start == kStartRecorded) done = record_and_resume(boot, domain);
   virDomainFree(domain);
   return done;
 }
@@ -116,7 +208,9 @@ static void* storm_thread(void* argument) {
   struct boot* boot = argument;
   // Only the root disks are timed, so what goes on beside them must be what it is in the agent: it
   // lets libvirt validate what it defines. A single boot here does without.
-  if (make_root_disk(boot, true)) define(boot, VIR_DOMAIN_DEFINE_VALIDATE, false);
+  if (claim(boot) && make_root_disk(boot, true)) {
+    define(boot, VIR_DOMAIN_DEFINE_VALIDATE, kNoStart);
+  }
   return NULL;
 }
 
@@ -126,7 +220,9 @@ static void answer_times(const struct boot* boot, bool with_domain) {
     return;
   }
   printf("ok %ld %ld", boot->clone_us, boot->grow_us);
-  if (with_domain) printf(" %ld %ld", boot->define_us, boot->create_us);
+  if (with_domain) {
+    printf(" %ld %ld %ld", boot->define_us, boot->create_us, boot->registry_us);
+  }
   printf("\n");
 }
 
@@ -163,6 +259,18 @@ static void storm(int count) {
   error == NULL ? printf("ok %ld\n", end - start) : printf("error %s\n", error);
 }
 
+static int unregister(const char* uuid) {
+  char object[64];
+  snprintf(object, sizeof(object), "vm.%s", uuid);
+  rados_ioctx_t pool;
+  int result = rados_ioctx_create(cluster, "hvagent", &pool);
+  if (result < 0) return result;
+  result = rados_remove(pool, object);
+  if (result == 0) result = write_index(pool, uuid, false);
+  rados_ioctx_destroy(pool);
+  return result;
+}
+
 static void remove_all(const char* uuid) {
   char disk[64];
   snprintf(disk, sizeof(disk), "%s_disk", uuid);
@@ -179,6 +287,7 @@ static void remove_all(const char* uuid) {
     result = rbd_remove(vms, disk);
     rados_ioctx_destroy(vms);
   }
+  if (result == 0 || result == -ENOENT) result = unregister(uuid);
   if (result < 0 && result != -ENOENT) {
     printf("error remove %s: %s\n", disk, strerror(-result));
   } else {
@@ -197,13 +306,16 @@ static void obey(char* line) {
   } else if (!parse_boot(rest, &boot)) {
     puts("error no UUID");
   } else if (strcmp(line, "storage") == 0) {
-    make_root_disk(&boot, true);
+    if (claim(&boot)) make_root_disk(&boot, true);
     answer_times(&boot, false);
   } else if (strcmp(line, "clone") == 0) {
     make_root_disk(&boot, false);
     answer_times(&boot, false);
   } else if (strcmp(line, "boot") == 0 && boot.xml != NULL) {
-    if (make_root_disk(&boot, true)) define(&boot, 0, true);
+    if (claim(&boot) && make_root_disk(&boot, true)) define(&boot, 0, kStartRecorded);
+    answer_times(&boot, true);
+  } else if (strcmp(line, "bare") == 0 && boot.xml != NULL) {
+    if (make_root_disk(&boot, true)) define(&boot, 0, kStart);
     answer_times(&boot, true);
   } else if (strcmp(line, "remove") == 0) {
     remove_all(boot.uuid);

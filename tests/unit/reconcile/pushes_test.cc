@@ -73,6 +73,12 @@ class PushesTest : public ::testing::Test {
     return changes;
   }
 
+  static std::vector<std::string> Actions(const v1::VmChange& change) {
+    std::vector<std::string> actions;
+    for (const v1::PlannedAction& action : change.actions()) actions.push_back(action.action());
+    return actions;
+  }
+
   MemoryNode node_;
   VmFeed feed_;
   StatusBoard board_{SystemClock(), feed_};
@@ -182,9 +188,10 @@ TEST_F(PushesTest, AnOperatorsPushIsRefusedWhereTheVmHasMovedOn) {
 TEST_F(PushesTest, OneVmThatCannotChangeRefusesThePushWhole) {
   ASSERT_OK(Push(Full(1, 1, {1})));
   const auto vm = *node_.state->GetVm(*Uuid::Parse(UuidOf(1)));
-  const auto actions = Plan(*vm, *node_.worker.Observe(*vm));
+  auto observed = node_.worker.Observe(*vm);
+  const auto actions = Plan(*vm, *observed);
   ASSERT_OK(actions);
-  for (const Action& action : *actions) ASSERT_OK(node_.worker.Run(*vm, action));
+  for (const Action& action : *actions) ASSERT_OK(node_.worker.Run(*vm, action, *observed));
 
   v1::PushStateRequest push = Full(1, 2, {2, 1});
   push.mutable_vms(1)->mutable_spec()->mutable_root_disk()->set_image("another");
@@ -200,7 +207,8 @@ TEST_F(PushesTest, ADryRunSaysWhatWouldBeDoneAndWhatItMeans) {
   const auto created = Push(push);
   ASSERT_OK(created);
   ASSERT_EQ(created->changes_size(), 1);
-  EXPECT_EQ(created->changes(0).actions(0).action(), "PREPARE_ROOT_DISK");
+  EXPECT_THAT(Actions(created->changes(0)),
+              ElementsAre("WRITE_RECORD", "PREPARE_ROOT_DISK", "DEFINE_DOMAIN", "START_DOMAIN"));
   EXPECT_EQ(created->term(), 0) << "nothing was accepted";
   EXPECT_THAT(Wished(), IsEmpty());
 
