@@ -100,24 +100,27 @@ void Reconciler::Reconcile(const Uuid& uuid) {
     return;
   }
 
-  const absl::StatusOr<bool> converged = MakeItSo(**vm);
+  const absl::StatusOr<Look> look = MakeItSo(**vm);
   Outcome outcome{.generation = (*vm)->generation, .looked_at = looked_at};
-  if (!converged.ok()) {
-    outcome.error = converged.status();
+  if (!look.ok()) {
+    outcome.error = look.status();
     LOG(WARNING) << "vm " << uuid.ToString() << " (" << (*vm)->spec.name()
                  << "): " << outcome.error;
     if (IsRetryable(outcome.error)) queue_.AddAfter(uuid, NextBackoff(uuid));
   } else {
-    ResetBackoff(uuid);
-    outcome.removed = *converged && (*vm)->deleting;
-    outcome.converged = *converged && !(*vm)->deleting;
-    if (!*converged) queue_.AddAfter(uuid, options_.shutdown_retry);
+    outcome.removed = look->converged && (*vm)->deleting;
+    outcome.converged = look->converged && !(*vm)->deleting;
+    if (look->in_doubt) {
+      queue_.AddAfter(uuid, NextBackoff(uuid));
+    } else {
+      ResetBackoff(uuid);
+      if (!look->converged) queue_.AddAfter(uuid, options_.shutdown_retry);
+    }
   }
   board_.Publish(uuid, outcome);
 }
 
-// Whether the VM is as it shall be now; false while the guest is still shutting down.
-absl::StatusOr<bool> Reconciler::MakeItSo(const state::VmRecord& vm) {
+absl::StatusOr<Reconciler::Look> Reconciler::MakeItSo(const state::VmRecord& vm) {
   ASSIGN_OR_RETURN(ObservedVm observed, worker_.Observe(vm));
   ASSIGN_OR_RETURN(const std::vector<Action> actions, Plan(vm, observed));
   bool waits_for_guest = false;
@@ -135,7 +138,7 @@ absl::StatusOr<bool> Reconciler::MakeItSo(const state::VmRecord& vm) {
     MutexLock lock(mutex_);
     asked_.erase(vm.uuid);
   }
-  return !waits_for_guest;
+  return Look{.converged = !waits_for_guest, .in_doubt = IsRetryable(observed.registration.status)};
 }
 
 bool Reconciler::ShutdownIsDue(const state::VmRecord& vm) {

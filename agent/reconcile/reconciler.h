@@ -56,7 +56,12 @@ class Reconciler {
   void Resync();
   // One look and what follows from it.
   void Reconcile(const Uuid& uuid);
-  absl::StatusOr<bool> MakeItSo(const state::VmRecord& vm);
+  struct Look {
+    bool converged = false;  // otherwise the guest is still shutting down
+    // The registry could not be asked, so whether the VM is still this node's is not known.
+    bool in_doubt = false;
+  };
+  absl::StatusOr<Look> MakeItSo(const state::VmRecord& vm);
   // Whether it is time to press the guest's power button (again).
   bool ShutdownIsDue(const state::VmRecord& vm);
   absl::Duration NextBackoff(const Uuid& uuid);

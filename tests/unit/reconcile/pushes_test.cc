@@ -181,9 +181,10 @@ TEST_F(PushesTest, AnOperatorsPushIsRefusedWhereTheVmHasMovedOn) {
 TEST_F(PushesTest, OneVmThatCannotChangeRefusesThePushWhole) {
   ASSERT_OK(Push(Full(1, 1, {1})));
   const auto vm = *node_.state->GetVm(*Uuid::Parse(UuidOf(1)));
-  const auto actions = Plan(*vm, *node_.worker.Observe(*vm));
+  auto observed = *node_.worker.Observe(*vm);
+  const auto actions = Plan(*vm, observed);
   ASSERT_OK(actions);
-  for (const Action& action : *actions) ASSERT_OK(node_.worker.Run(*vm, action));
+  for (const Action& action : *actions) ASSERT_OK(node_.worker.Run(*vm, action, observed));
 
   v1::PushStateRequest push = Full(1, 2, {2, 1});
   push.mutable_vms(1)->mutable_spec()->mutable_root_disk()->set_image("another");
