@@ -124,7 +124,7 @@ class Server::Impl {
                      .clock = clock_,
                      .sources = backup_sources_},
         jobs_(operations_, clock_, Jobs()),
-        board_(clock_),
+        board_(clock_, feed_),
         keeper_parts_{*backends_.secrets,    *backends_.keys, *backends_.block,
                       *backends_.hypervisor, *state_,         clock_},
         keeper_(keeper_parts_, std::move(sealer)),
@@ -144,7 +144,8 @@ class Server::Impl {
         idle_load_percent_(config.guests().idle_load_percent()),
         pool_("calls", kCallThreads, kCallQueue),
         node_service_({pool_, board_, reconciler_}, backends_.name, worker_.options(),
-                      *backends_.hypervisor, *backends_.block, *state_, health_, pushes_),
+                      *backends_.hypervisor, *backends_.block, *state_, health_, pushes_,
+                      {pool_, feed_, *state_, view_}),
         secret_service_(pool_, {.backends = keeper_parts_,
                                 .keeper = keeper_,
                                 .reporter = reporter_,
@@ -278,6 +279,7 @@ class Server::Impl {
   KeyedMutex<std::string> backup_sources_;
   backup::BackupRoom backup_room_;
   operations::JobRunner jobs_;
+  reconcile::VmFeed feed_;
   reconcile::StatusBoard board_;
   keeper::KeeperParts keeper_parts_;
   keeper::SecretKeeper keeper_;

@@ -138,6 +138,13 @@ ExitCode Cli::ShowObject(const std::vector<Column>& columns, const Row& row) {
   return Written(WriteObject(streams_.out, style(), columns, row));
 }
 
+ExitCode Cli::ShowNext(const std::vector<Column>& columns, const Row& row) {
+  const bool first = !std::exchange(shown_before_, true);
+  const ExitCode written = Written(WriteNext(streams_.out, style(), columns, row, first));
+  streams_.out.flush();
+  return written;
+}
+
 void Cli::Note(absl::string_view text) {
   if (!streams_.err_is_terminal) return;
   MutexLock lock(mutex_);

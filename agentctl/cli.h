@@ -44,7 +44,7 @@ struct GlobalOptions {
   bool dry_run = false;
 };
 
-// Thread-safe after the options are parsed, but for AskYesNo, Confirm and Show.
+// Thread-safe after the options are parsed, but for AskYesNo, Confirm and what shows.
 class Cli {
  public:
   explicit Cli(const Streams& streams) : streams_(streams) {}
@@ -76,6 +76,9 @@ class Cli {
   ExitCode Show(const Listing& listing);
   ExitCode ShowObject(const std::vector<Column>& columns, const Row& row);
 
+  // Writes one result of several that come over time.
+  ExitCode ShowNext(const std::vector<Column>& columns, const Row& row);
+
   // A line about what is going on, on a terminal only.
   void Note(absl::string_view text);
 
@@ -95,6 +98,7 @@ class Cli {
   ExitCode Written(const absl::Status& status);
 
   const Streams streams_;
+  bool shown_before_ = false;
   Mutex mutex_;
   std::unique_ptr<Session> session_ ABSL_GUARDED_BY(mutex_);
 };

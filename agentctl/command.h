@@ -55,6 +55,8 @@ void AddImageCommands(CommandTree& tree);
 void AddVolumeCommands(CommandTree& tree);
 void AddBackupCommands(CommandTree& tree);
 void AddVmCommands(CommandTree& tree);
+// `attach` and `detach`, under `vm`.
+void AddVmVolumeCommands(CommandTree& tree, CLI::App& vm);
 void AddOperationCommands(CommandTree& tree);
 void AddCompletionCommand(CommandTree& tree);
 void AddVersionCommand(CommandTree& tree);

@@ -1,6 +1,7 @@
 #include "agentctl/output.h"
 
 #include <algorithm>
+#include <sstream>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -170,6 +171,22 @@ absl::Status WriteObject(std::ostream& out, const Style& style, const std::vecto
     return absl::OkStatus();
   }
   return WriteListing(out, style, {columns, {std::move(alone)}, !row.node.empty()});
+}
+
+absl::Status WriteNext(std::ostream& out, const Style& style, const std::vector<Column>& columns,
+                       const Row& row, bool first) {
+  if (style.format == Format::kJson || style.format == Format::kYaml) {
+    const bool json = style.format == Format::kJson;
+    ASSIGN_OR_RETURN(const std::string text, json ? JsonOf(row) : YamlOf(row));
+    out << (json ? "" : "---\n") << text << "\n";
+    return absl::OkStatus();
+  }
+  std::ostringstream listing;
+  RETURN_IF_ERROR(WriteListing(listing, style, {columns, {row}, !row.node.empty()}));
+  const std::string text = listing.str();
+  const bool has_titles = style.format != Format::kName;
+  out << (first || !has_titles ? text : text.substr(text.find('\n') + 1));
+  return absl::OkStatus();
 }
 
 }  // namespace hvagent::agentctl

@@ -67,6 +67,11 @@ absl::Status WriteListing(std::ostream& out, const Style& style, const Listing& 
 absl::Status WriteObject(std::ostream& out, const Style& style, const std::vector<Column>& columns,
                          const Row& row);
 
+// Writes one of a row of objects that come over time: tables with their titles before the first
+// only, YAML as one document after the other.
+absl::Status WriteNext(std::ostream& out, const Style& style, const std::vector<Column>& columns,
+                       const Row& row, bool first);
+
 }  // namespace hvagent::agentctl
 
 #endif  // HVAGENT_AGENTCTL_OUTPUT_H_

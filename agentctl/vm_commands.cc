@@ -12,6 +12,7 @@
 #include "agentctl/vm_lookup.h"
 #include "agentctl/vm_render.h"
 #include "agentctl/vm_wait.h"
+#include "agentctl/vm_watch.h"
 #include "base/uuid.h"
 #include "hvagent/v1/vm_service.grpc.pb.h"
 
@@ -212,10 +213,17 @@ void AddVmCommands(CommandTree& tree) {
   snapshot->add_flag("--require-freeze", wish->require_freeze,
                      "Fail if the guest's agent cannot freeze its file systems");
   AddRenderCommand(tree, *vm);
+  AddVmVolumeCommands(tree, *vm);
 
-  AddCommand(tree, *tree.get, {"vm", "List the VMs of every node, or show one", "get vm web-1"},
-             [&cli, id] { return id->empty() ? ListVms(cli) : GetVm(cli, *id); })
-      ->add_option("VM", *id, "A VM's UUID, or its name where that is unique");
+  const auto watch = std::make_shared<bool>(false);
+  CLI::App* const get =
+      AddCommand(tree, *tree.get, {"vm", "List the VMs of every node, or show one", "get vm web-1"},
+                 [&cli, id, watch] {
+                   if (*watch) return WatchVms(cli, *id);
+                   return id->empty() ? ListVms(cli) : GetVm(cli, *id);
+                 });
+  get->add_option("VM", *id, "A VM's UUID, or its name where that is unique");
+  get->add_flag("-w,--watch", *watch, "Go on with each change, until --timeout or Ctrl-C");
 }
 
 }  // namespace hvagent::agentctl

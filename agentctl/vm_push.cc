@@ -122,9 +122,18 @@ std::string ActionText(const v1::PlannedAction& action) {
   return absl::StrCat(text, " (", action.reason(), ")");
 }
 
+// "NEEDS_RESTART vcpus (...)"
+std::string FieldText(const v1::FieldChange& field) {
+  std::string text = field.path();
+  if (field.consequence() != v1::CONSEQUENCE_UNSPECIFIED) {
+    text = absl::StrCat(v1::Consequence_Name(field.consequence()), " ", text);
+  }
+  return field.how().empty() ? text : absl::StrCat(text, " (", field.how(), ")");
+}
+
 std::string WhyText(const v1::VmChange& change) {
   std::vector<std::string> parts;
-  if (!change.fields().empty()) parts.push_back(absl::StrJoin(change.fields(), ", "));
+  for (const v1::FieldChange& field : change.fields()) parts.push_back(FieldText(field));
   for (const v1::PlannedAction& action : change.actions()) parts.push_back(ActionText(action));
   return absl::StrJoin(parts, "; ");
 }

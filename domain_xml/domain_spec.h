@@ -11,52 +11,14 @@
 #include <vector>
 
 #include "base/uuid.h"
+#include "domain_xml/device_spec.h"
+#include "domain_xml/disk_spec.h"
 #include "domain_xml/machine_spec.h"
+#include "domain_xml/nic_spec.h"
 
 namespace hvagent::domain_xml {
 
 enum class DomainType { kKvm, kQemu };
-enum class CacheMode { kNone, kWriteback, kWritethrough, kDirectsync, kUnsafe };
-enum class DiscardMode { kDefault, kIgnore, kUnmap };
-enum class NicModel { kVirtio, kE1000 };
-
-// Where a monitor listens. `name` is a host name, an IPv4 address, or an IPv6 address without
-// brackets (libvirt wants none). Port 3300 is read by librados as v2, 6789 as v1, and no port
-// (0 here) as both.
-struct MonitorHost {
-  std::string name;
-  uint16_t port = 0;
-  friend bool operator==(const MonitorHost&, const MonitorHost&) = default;
-};
-
-// How the guest's QEMU proves who it is: a cephx user without "client.", and libvirt's secret.
-struct CephAuth {
-  std::string username;
-  Uuid secret_uuid;
-  friend bool operator==(const CephAuth&, const CephAuth&) = default;
-};
-
-// A network disk over rbd, on the virtio bus.
-struct RbdDisk {
-  std::string pool;
-  std::string rados_namespace;  // empty: the pool's default one
-  std::string image;
-  std::vector<MonitorHost> monitors;
-  std::optional<CephAuth> auth;  // none where the cluster has no cephx
-  CacheMode cache = CacheMode::kWriteback;
-  DiscardMode discard = DiscardMode::kDefault;
-  std::string target;  // "vda"
-  std::string serial;  // empty: none
-  bool read_only = false;
-  friend bool operator==(const RbdDisk&, const RbdDisk&) = default;
-};
-
-struct BridgeNic {
-  std::string bridge;
-  std::string mac;  // lower case, "52:54:00:12:34:56"
-  NicModel model = NicModel::kVirtio;
-  friend bool operator==(const BridgeNic&, const BridgeNic&) = default;
-};
 
 // Which key a QEMU that starts from this definition is given. QEMU keeps it until it ends, so this
 // tells which guests still run with an older one.
@@ -85,9 +47,17 @@ struct DomainSpec {
   Firmware firmware = Firmware::kBios;
   uint32_t vcpus = 1;
   Cpu cpu;
-  uint64_t memory_mib = 0;
-  std::vector<RbdDisk> disks;  // in the order of their targets; the first one boots
-  std::vector<BridgeNic> nics;
+  std::vector<NumaNode> numa_nodes;  // empty: one that is not spoken of
+  uint64_t memory_mib = 0;           // what it has when it starts
+  uint64_t max_memory_mib = 0;       // what its balloon may give it later; 0: no more
+  uint32_t balloon_stats_s = 0;      // how often it tells of its memory; 0: never by itself
+  HostPlacement host;
+  std::vector<RbdDisk> disks;  // the root disk first; those of one bus together
+  std::vector<Nic> nics;
+  Vnc vnc = Vnc::kOff;
+  std::optional<Watchdog> watchdog;
+  bool guest_agent = true;      // a channel to it
+  bool rng = true;              // randomness from the node
   std::string serial_log_file;  // absolute; empty: the serial port is not logged
   DomainMark mark;
   friend bool operator==(const DomainSpec&, const DomainSpec&) = default;

@@ -1,9 +1,11 @@
-// What a guest sees as its mainboard and its processors. Plain values, part of a DomainSpec.
+// What a guest sees as its mainboard and its processors, and where on the node it lives. Plain
+// values, part of a DomainSpec.
 #ifndef HVAGENT_DOMAIN_XML_MACHINE_SPEC_H_
 #define HVAGENT_DOMAIN_XML_MACHINE_SPEC_H_
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,28 @@ struct Cpu {
   std::vector<CpuFeature> features;  // not with kDefault
   std::optional<CpuTopology> topology;
   friend bool operator==(const Cpu&, const Cpu&) = default;
+};
+
+// The guest's; its number is its place among them.
+struct NumaNode {
+  std::set<uint32_t> cpus;  // the guest's vCPUs
+  uint64_t memory_mib = 0;
+  friend bool operator==(const NumaNode&, const NumaNode&) = default;
+};
+
+struct VcpuPin {
+  uint32_t vcpu = 0;
+  std::set<uint32_t> host_cpus;
+  friend bool operator==(const VcpuPin&, const VcpuPin&) = default;
+};
+
+// Empty and 0 say nothing.
+struct HostPlacement {
+  std::vector<VcpuPin> vcpu_pins;  // in the order of the vCPUs
+  std::set<uint32_t> emulator_cpus;
+  std::set<uint32_t> memory_nodes;  // the node's NUMA nodes; strictly there
+  uint64_t hugepage_kib = 0;
+  friend bool operator==(const HostPlacement&, const HostPlacement&) = default;
 };
 
 }  // namespace hvagent::domain_xml

@@ -6,8 +6,11 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "domain_xml/spec_differences.h"
+#include "domain_xml/spec_parts.h"
 #include "domain_xml/vm_spec.h"
 
 namespace hvagent::domain_xml {
@@ -30,7 +33,16 @@ constexpr Rule kRules[] = {
     {"name", ChangeConsequence::kRefused, "libvirt does not redefine a domain under another name"},
     {"node", ChangeConsequence::kRecordOnly,
      "it is where a VM is first placed; it stays where it is"},
-    {"root_disk.image", ChangeConsequence::kRefused, "the root disk is a clone of its image"},
+    {"root_disk.image", ChangeConsequence::kRefused,
+     "a VM keeps the root disk that it was made with"},
+    {"root_disk.volume", ChangeConsequence::kRefused,
+     "a VM keeps the root disk that it was made with"},
+    {"root_disk.existing", ChangeConsequence::kRefused,
+     "it was adopted, or not, when the VM was made"},
+    {"root_disk.io_limits", ChangeConsequence::kHot, "a running guest's disk is limited anew"},
+    {"volumes.io_limits", ChangeConsequence::kHot, "a running guest's disk is limited anew"},
+    {"nics.link_down", ChangeConsequence::kHot, "a running guest sees its cable pulled or plugged"},
+    {"tags", ChangeConsequence::kRecordOnly, "they are only recorded"},
     {"cloud_init", ChangeConsequence::kRefused, "cloud-init reads it once, at the first boot"},
 };
 
@@ -63,7 +75,10 @@ Kind KindOf(DifferenceKind kind) {
 }
 
 void JudgeRootDiskSize(const v1::VmSpec& from, const v1::VmSpec& to, SpecChange& change) {
-  if (to.root_disk().size_gib() < from.root_disk().size_gib()) {
+  if (to.root_disk().size_gib() == 0) {
+    change.consequence = ChangeConsequence::kRecordOnly;
+    change.how = "the adopted disk stays as large as it is";
+  } else if (to.root_disk().size_gib() < from.root_disk().size_gib()) {
     change.consequence = ChangeConsequence::kRefused;
     change.how = "a disk does not shrink: what stands at its end would be lost";
   } else {
@@ -72,12 +87,63 @@ void JudgeRootDiskSize(const v1::VmSpec& from, const v1::VmSpec& to, SpecChange&
   }
 }
 
-// A volume as a whole.
-void JudgeVolume(SpecChange& change) {
+bool HasScsiDisk(const v1::VmSpec& spec) {
+  return spec.root_disk().bus() == v1::SCSI ||
+         std::any_of(spec.volumes().begin(), spec.volumes().end(),
+                     [](const v1::VolumeAttachment& volume) { return volume.bus() == v1::SCSI; });
+}
+
+uint32_t Iothreads(const v1::VmSpec& spec) {
+  uint32_t highest = spec.root_disk().iothread();
+  for (const v1::VolumeAttachment& volume : spec.volumes()) {
+    highest = std::max(highest, volume.iothread());
+  }
+  return highest;
+}
+
+// Why a running guest with the spec `from` cannot be given the volume; nullptr if it can.
+const char* WhyNotAttached(const v1::VmSpec& from, const v1::VolumeAttachment& volume) {
+  if (volume.bus() == v1::SATA) return "QEMU plugs no SATA disk into a running guest";
+  if (volume.bus() == v1::SCSI && !HasScsiDisk(from)) {
+    return "the guest has a SCSI controller only from its next start";
+  }
+  if (volume.iothread() > Iothreads(from)) {
+    return "the guest has that IO thread only from its next start";
+  }
+  if (volume.boot_order() != 0) return "the firmware looks at it at the guest's next start";
+  return nullptr;
+}
+
+const v1::VolumeAttachment& VolumeAt(const v1::VmSpec& spec, absl::string_view path) {
+  int index = 0;
+  absl::ConsumePrefix(&path, "volumes[");
+  absl::ConsumeSuffix(&path, "]");
+  const bool is_number = absl::SimpleAtoi(path, &index);
+  return spec.volumes(is_number ? index : 0);
+}
+
+void JudgeMemory(const v1::VmSpec& from, const v1::VmSpec& to, SpecChange& change) {
+  if (MaxMemoryMib(from) != MaxMemoryMib(to)) return;
   change.consequence = ChangeConsequence::kHot;
-  change.how = change.kind == Kind::kAdded
-                   ? "it is attached to a running guest"
-                   : "it is detached from a running guest once the guest lets go of it";
+  change.how = "a running guest's balloon gives or takes it";
+}
+
+// A volume as a whole.
+void JudgeVolume(const v1::VmSpec& from, const v1::VmSpec& to, SpecChange& change) {
+  const bool added = change.kind == Kind::kAdded;
+  const v1::VolumeAttachment& volume = VolumeAt(added ? to : from, change.path);
+  if (added) {
+    if (const char* why_not = WhyNotAttached(from, volume); why_not != nullptr) {
+      change.how = why_not;
+      return;
+    }
+  } else if (volume.bus() == v1::SATA) {
+    change.how = "QEMU unplugs no SATA disk from a running guest";
+    return;
+  }
+  change.consequence = ChangeConsequence::kHot;
+  change.how = added ? "it is attached to a running guest"
+                     : "it is detached from a running guest once the guest lets go of it";
 }
 
 SpecChange Judge(const v1::VmSpec& from, const v1::VmSpec& to, Difference difference) {
@@ -93,8 +159,10 @@ SpecChange Judge(const v1::VmSpec& from, const v1::VmSpec& to, Difference differ
     change.how = rule->how;
   } else if (path == "root_disk.size_gib") {
     JudgeRootDiskSize(from, to, change);
+  } else if (path == "memory_mib") {
+    JudgeMemory(from, to, change);
   } else if (path == "volumes") {
-    JudgeVolume(change);
+    JudgeVolume(from, to, change);
   }
   return change;
 }
@@ -144,6 +212,10 @@ std::vector<SpecChange> CompareSpecs(const v1::VmSpec& from, const v1::VmSpec& t
   std::vector<SpecChange> changes;
   for (Difference& found : FindDifferences(before, after, MatchElements::kByKey)) {
     if (found.path == "power_state") continue;
+    // Left out it is memory_mib, and stated as that it is the same.
+    if (found.path == "balloon.max_memory_mib" && MaxMemoryMib(before) == MaxMemoryMib(after)) {
+      continue;
+    }
     changes.push_back(Judge(before, after, std::move(found)));
   }
   if (OrderDiffers(before.volumes(), after.volumes(), [](const auto& v) { return v.id(); })) {

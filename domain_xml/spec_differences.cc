@@ -2,8 +2,9 @@
 
 #include <google/protobuf/util/message_differencer.h>
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 
 namespace hvagent::domain_xml {
 namespace {
@@ -35,20 +36,31 @@ class Collector : public MessageDifferencer::Reporter {
 
  private:
   void Add(const std::vector<MessageDifferencer::SpecificField>& path, DifferenceKind kind) {
-    found_.push_back({absl::StrJoin(path, ".", AppendStep), kind});
+    std::string text;
+    for (const MessageDifferencer::SpecificField& step : path) {
+      // Of a map's entry, that its value differs says the same as that the entry does.
+      if (&step != &path.front() && (&step - 1)->field != nullptr && (&step - 1)->field->is_map()) {
+        continue;
+      }
+      const bool is_removed = kind == DifferenceKind::kRemoved && &step == &path.back();
+      absl::StrAppend(&text, text.empty() ? "" : ".", Name(step, is_removed));
+    }
+    found_.push_back({std::move(text), kind});
   }
 
-  static void AppendStep(std::string* out, const MessageDifferencer::SpecificField& step) {
+  // Of an entry of a map.
+  static std::string KeyOf(const MessageDifferencer::SpecificField& step) {
+    const Message& entry = step.map_entry1 != nullptr ? *step.map_entry1 : *step.map_entry2;
+    return entry.GetReflection()->GetString(entry, step.field->message_type()->map_key());
+  }
+
+  static std::string Name(const MessageDifferencer::SpecificField& step, bool is_removed) {
     // Without a descriptor it is a field that a newer peer knows.
-    if (step.field == nullptr) {
-      absl::StrAppend(out, "field ", step.unknown_field_number);
-      return;
-    }
-    absl::StrAppend(out, step.field->name());
-    // The new index is -1 when only the first message has the element.
-    if (step.field->is_repeated()) {
-      absl::StrAppend(out, "[", step.new_index >= 0 ? step.new_index : step.index, "]");
-    }
+    if (step.field == nullptr) return absl::StrCat("field ", step.unknown_field_number);
+    if (!step.field->is_repeated()) return step.field->name();
+    if (step.field->is_map()) return absl::StrCat(step.field->name(), "[", KeyOf(step), "]");
+    // The new index of what is removed is left over from another element.
+    return absl::StrCat(step.field->name(), "[", is_removed ? step.index : step.new_index, "]");
   }
 
   std::vector<Difference>& found_;
@@ -72,6 +84,7 @@ std::vector<Difference> FindDifferences(const v1::VmSpec& from, const v1::VmSpec
     MatchByKey(differencer, v1::VmSpec::descriptor(), "volumes", "id");
     MatchByKey(differencer, v1::VmSpec::descriptor(), "nics", "mac");
     MatchByKey(differencer, v1::Cpu::descriptor(), "features", "name");
+    MatchByKey(differencer, v1::HostPlacement::descriptor(), "vcpu_pins", "vcpu");
   }
   differencer.ReportDifferencesTo(&collector);
   differencer.Compare(from, to);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 #include <set>
 #include <string>
@@ -19,6 +20,13 @@ constexpr uint64_t kMaxMemoryMib = uint64_t{64} << 20;  // 64 TiB
 constexpr size_t kMaxMachineVersion = 32;
 constexpr size_t kMaxCpuName = 63;
 constexpr int kMaxCpuFeatures = 256;
+
+absl::Status CheckMemory(const v1::VmSpec& spec) {
+  RETURN_IF_ERROR(CheckRange("memory_mib", spec.memory_mib(), kMinMemoryMib, kMaxMemoryMib));
+  if (spec.balloon().max_memory_mib() == 0) return absl::OkStatus();
+  return CheckRange("balloon.max_memory_mib", spec.balloon().max_memory_mib(), spec.memory_mib(),
+                    kMaxMemoryMib);
+}
 
 absl::Status CheckMachineName(absl::string_view machine) {
   if (machine.empty() || machine == "pc" || machine == "q35") return absl::OkStatus();
@@ -107,9 +115,13 @@ CpuPolicy ToCpuPolicy(v1::CpuFeature::Policy policy) {
 
 }  // namespace
 
+uint64_t MaxMemoryMib(const v1::VmSpec& spec) {
+  return std::max(spec.memory_mib(), spec.balloon().max_memory_mib());
+}
+
 absl::Status ValidateMachine(const v1::VmSpec& spec) {
   RETURN_IF_ERROR(CheckRange("vcpus", spec.vcpus(), 1, kMaxVcpus));
-  RETURN_IF_ERROR(CheckRange("memory_mib", spec.memory_mib(), kMinMemoryMib, kMaxMemoryMib));
+  RETURN_IF_ERROR(CheckMemory(spec));
   RETURN_IF_ERROR(CheckMachineName(spec.machine()));
   RETURN_IF_ERROR(CheckEnum("firmware", spec.firmware(), v1::Firmware_IsValid));
   return PrefixField(CheckCpu(spec.cpu(), spec.vcpus()), "cpu");
@@ -118,6 +130,11 @@ absl::Status ValidateMachine(const v1::VmSpec& spec) {
 void NormalizeMachine(v1::VmSpec& spec) {
   if (spec.machine().empty()) spec.set_machine("pc");
   if (spec.firmware() == v1::FIRMWARE_UNSPECIFIED) spec.set_firmware(v1::BIOS);
+  if (spec.balloon().max_memory_mib() == spec.memory_mib()) {
+    spec.mutable_balloon()->clear_max_memory_mib();
+  }
+  if (spec.balloon().ByteSizeLong() == 0) spec.clear_balloon();
+  if (spec.cpu().ByteSizeLong() == 0) spec.clear_cpu();
   if (!spec.has_cpu()) return;
   v1::Cpu& cpu = *spec.mutable_cpu();
   if (!cpu.model().empty()) cpu.set_mode(v1::NAMED);
@@ -137,6 +154,7 @@ void NormalizeMachine(v1::VmSpec& spec) {
 void ResolveMachine(const v1::VmSpec& spec, DomainSpec& domain) {
   domain.vcpus = spec.vcpus();
   domain.memory_mib = spec.memory_mib();
+  domain.max_memory_mib = spec.balloon().max_memory_mib();
   domain.machine = spec.machine();
   domain.firmware = spec.firmware() == v1::UEFI ? Firmware::kUefi : Firmware::kBios;
   domain.cpu.mode = ToCpuMode(spec.cpu().mode());

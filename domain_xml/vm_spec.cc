@@ -1,5 +1,6 @@
 #include "domain_xml/vm_spec.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -15,6 +16,42 @@ namespace hvagent::domain_xml {
 namespace {
 
 constexpr size_t kMaxNodeName = 253;  // a DNS name
+constexpr int kMaxTags = 64;
+constexpr size_t kMaxTagKey = 63;
+constexpr size_t kMaxTagValue = 255;
+
+absl::Status CheckTagKey(absl::string_view field, absl::string_view key) {
+  const auto is_plain = [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-' ||
+           c == '/';
+  };
+  if (!key.empty() && key.size() <= kMaxTagKey &&
+      absl::ascii_isalnum(static_cast<unsigned char>(key.front())) &&
+      std::all_of(key.begin(), key.end(), is_plain)) {
+    return absl::OkStatus();
+  }
+  return InvalidField(field, absl::StrCat("a key must be 1 to ", kMaxTagKey,
+                                          " letters, digits, '.', '_', '-' or '/', the first a "
+                                          "letter or digit"));
+}
+
+absl::Status ValidateTags(const v1::VmSpec& spec) {
+  if (spec.tags_size() > kMaxTags) {
+    return InvalidField("tags", absl::StrCat("there may be at most ", kMaxTags));
+  }
+  for (const auto& [key, value] : spec.tags()) {
+    RETURN_IF_ERROR(CheckTagKey("tags", key));
+    const bool has_control = std::any_of(value.begin(), value.end(), [](char c) {
+      return absl::ascii_iscntrl(static_cast<unsigned char>(c));
+    });
+    if (value.size() > kMaxTagValue || has_control) {
+      return InvalidField(
+          absl::StrCat("tags[", key, "]"),
+          absl::StrCat("must have at most ", kMaxTagValue, " bytes, and no control characters"));
+    }
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -29,8 +66,12 @@ absl::Status ValidateVmSpec(const v1::VmSpec& spec) {
     return InvalidField("power_state", "must be RUNNING or STOPPED");
   }
   RETURN_IF_ERROR(ValidateMachine(spec));
+  RETURN_IF_ERROR(ValidatePlacement(spec));
   RETURN_IF_ERROR(ValidateDisks(spec));
-  return ValidateNics(spec);
+  RETURN_IF_ERROR(ValidateNics(spec));
+  RETURN_IF_ERROR(ValidateBootOrder(spec));
+  RETURN_IF_ERROR(ValidateOtherDevices(spec));
+  return ValidateTags(spec);
 }
 
 v1::VmSpec Normalize(v1::VmSpec spec) {
@@ -39,6 +80,9 @@ v1::VmSpec Normalize(v1::VmSpec spec) {
   NormalizeMachine(spec);
   NormalizeDisks(spec);
   NormalizeNics(spec);
+  NormalizeBootOrder(spec);
+  NormalizePlacement(spec);
+  NormalizeOtherDevices(spec);
   return spec;
 }
 
@@ -62,12 +106,11 @@ absl::StatusOr<DomainSpec> ResolveVm(const v1::VmSpec& spec, const Placement& pl
                  .generation = placement.generation,
                  .epoch = placement.epoch,
                  .secret = placement.secret};
-  if (!placement.serial_log_dir.empty()) {
-    domain.serial_log_file = absl::StrCat(placement.serial_log_dir, "/", vm.uuid(), ".serial.log");
-  }
   ResolveMachine(vm, domain);
+  ResolvePlacement(vm, domain);
   ResolveDisks(vm, placement, domain);
   ResolveNics(vm, domain);
+  ResolveOtherDevices(vm, placement, domain);
   return domain;
 }
 

@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "base/uuid.h"
 #include "domain_xml/domain_spec.h"
 #include "hvagent/v1/vm.pb.h"
@@ -25,8 +26,8 @@ namespace hvagent::domain_xml {
 absl::Status ValidateVmSpec(const v1::VmSpec& spec);
 
 // The canonical form of a valid spec: what may be left out is filled in (power state RUNNING,
-// caches WRITEBACK, NIC model virtio), UUIDs and MACs are lower case. Equal wishes become equal
-// messages. Idempotent.
+// caches WRITEBACK, NIC model virtio, boot order), UUIDs and MACs are lower case. Equal wishes
+// become equal messages. Idempotent.
 v1::VmSpec Normalize(v1::VmSpec spec);
 
 // Where the canonical forms of two specs differ, as field paths ("root_disk.size_gib",
@@ -47,16 +48,21 @@ struct Placement {
   int64_t epoch = 0;                  // of the VM's placement, for the domain's mark
 };
 
-// The guest that `spec` asks for at that place: the root disk `<vms_pool>/<uuid>_disk` as vda,
-// then the volumes `<volumes_pool>/volume-<id>` as vdb and on, each with its id as serial, and last
-// the config drive `<vms_pool>/<uuid>_disk.config`, read-only, as vdz.
-// Errors: as ValidateVmSpec.
+// The guest that `spec` asks for at that place: the root disk, `<vms_pool>/<uuid>_disk` or a
+// volume; then the volumes `<volumes_pool>/volume-<id>`, each with its id as serial unless it
+// states another; and last the config drive `<vms_pool>/<uuid>_disk.config`, read-only, as vdz. On
+// virtio they are vda, vdb and on, on other buses sda, sdb and on. Errors: as ValidateVmSpec.
 absl::StatusOr<DomainSpec> ResolveVm(const v1::VmSpec& spec, const Placement& placement);
 
 // "<uuid>_disk", the name of a VM's root disk in the pool of the VMs.
 std::string RootDiskName(const Uuid& vm);
 // "<uuid>_disk.config", as nova names it.
 std::string ConfigDriveName(const Uuid& vm);
+// "volume-<id>", the name of a volume in the pool of the volumes.
+std::string VolumeName(absl::string_view id);
+
+// Whether the root disk is the VM's own, made or adopted for it, and so goes with it.
+bool OwnsRootDisk(const v1::VmSpec& spec);
 
 }  // namespace hvagent::domain_xml
 

@@ -1,17 +1,22 @@
 #include "domain_xml/xml_io.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
+#include "base/status_macros.h"
 #include "base/utf8.h"
 
 namespace hvagent::domain_xml {
 namespace {
 
 constexpr size_t kQuotedLength = 80;
+constexpr uint64_t kKibPerMib = 1024;
+constexpr uint64_t kMaxMemoryMib = std::numeric_limits<uint64_t>::max() / kKibPerMib;
 
 bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20; }
 
@@ -70,6 +75,25 @@ absl::Status Expect(pugi::xml_node node, const char* attribute, absl::string_vie
                     absl::string_view where) {
   if (Attribute(node, attribute) == expected) return absl::OkStatus();
   return UnreadableValue(absl::StrCat(where, "/@", attribute), Attribute(node, attribute));
+}
+
+absl::Status CheckMemory(absl::string_view field, uint64_t memory_mib) {
+  if (memory_mib != 0 && memory_mib <= kMaxMemoryMib) return absl::OkStatus();
+  return InvalidField(field, absl::StrCat("must be from 1 to ", kMaxMemoryMib));
+}
+
+void SetMemory(pugi::xml_node node, uint64_t memory_mib) {
+  Set(node, "memory", absl::StrCat(memory_mib * kKibPerMib));
+  Set(node, "unit", "KiB");
+}
+
+absl::StatusOr<uint64_t> ReadMemoryMib(absl::string_view amount, absl::string_view unit,
+                                       absl::string_view where) {
+  ASSIGN_OR_RETURN(const auto number, ReadNumber<uint64_t>(amount, where));
+  if (unit == "MiB") return number;
+  if (!unit.empty() && unit != "KiB") return UnreadableValue(absl::StrCat(where, "/@unit"), unit);
+  if (number % kKibPerMib != 0) return Unreadable(where, "is not a whole number of MiB");
+  return number / kKibPerMib;
 }
 
 absl::StatusOr<Uuid> ReadUuid(absl::string_view text, absl::string_view where) {

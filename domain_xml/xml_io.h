@@ -2,6 +2,7 @@
 #ifndef HVAGENT_DOMAIN_XML_XML_IO_H_
 #define HVAGENT_DOMAIN_XML_XML_IO_H_
 
+#include <cstdint>
 #include <pugixml.hpp>
 #include <string>
 
@@ -36,6 +37,15 @@ absl::string_view Attribute(pugi::xml_node node, const char* name);
 // Refuses a device that a DomainSpec cannot describe.
 absl::Status Expect(pugi::xml_node node, const char* attribute, absl::string_view expected,
                     absl::string_view where);
+
+// Memory in MiB, which is what a DomainSpec says it in, from 1 on, as long as libvirt's KiB can be
+// said in 64 bits.
+absl::Status CheckMemory(absl::string_view field, uint64_t memory_mib);
+// Sets the attributes "memory" and "unit".
+void SetMemory(pugi::xml_node node, uint64_t memory_mib);
+// libvirt writes KiB, whatever unit was defined; people write MiB too.
+absl::StatusOr<uint64_t> ReadMemoryMib(absl::string_view amount, absl::string_view unit,
+                                       absl::string_view where);
 
 absl::StatusOr<Uuid> ReadUuid(absl::string_view text, absl::string_view where);
 

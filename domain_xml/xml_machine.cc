@@ -1,7 +1,8 @@
+#include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -13,9 +14,6 @@
 
 namespace hvagent::domain_xml {
 namespace {
-
-constexpr uint64_t kKibPerMib = 1024;
-constexpr uint64_t kMaxMemoryMib = std::numeric_limits<uint64_t>::max() / kKibPerMib;
 
 // A q35 guest takes a hot-plugged device only at a root port that it booted with, and libvirt keeps
 // but one free.
@@ -71,8 +69,8 @@ void WriteOs(pugi::xml_node domain, pugi::xml_node mark, const DomainSpec& spec)
   }
 }
 
-void WriteCpu(pugi::xml_node domain, const Cpu& cpu) {
-  if (cpu == Cpu()) return;
+void WriteCpu(pugi::xml_node domain, const Cpu& cpu, const std::vector<NumaNode>& numa_nodes) {
+  if (cpu == Cpu() && numa_nodes.empty()) return;
   pugi::xml_node node = domain.append_child("cpu");
   if (cpu.mode != CpuMode::kDefault) Set(node, "mode", WordOf(kCpuModes, cpu.mode));
   if (cpu.mode == CpuMode::kNamed) {
@@ -89,6 +87,12 @@ void WriteCpu(pugi::xml_node domain, const Cpu& cpu) {
     Set(AddWith(node, "feature", "policy", WordOf(kCpuPolicies, feature.policy)), "name",
         feature.name);
   }
+  WriteNuma(node, numa_nodes);
+}
+
+void WriteMemory(pugi::xml_node domain, const char* name, uint64_t memory_mib) {
+  constexpr uint64_t kKibPerMib = 1024;
+  Set(AddText(domain, name, absl::StrCat(memory_mib * kKibPerMib)), "unit", "KiB");
 }
 
 void WriteClock(pugi::xml_node domain) {
@@ -99,14 +103,26 @@ void WriteClock(pugi::xml_node domain) {
   Set(AddWith(clock, "timer", "name", "hpet"), "present", "no");
 }
 
-// libvirt writes KiB, whatever unit was defined; people write MiB too.
-absl::StatusOr<uint64_t> ReadMemoryMib(pugi::xml_node memory) {
-  ASSIGN_OR_RETURN(uint64_t amount, ReadNumber<uint64_t>(memory.text().get(), "memory"));
-  const absl::string_view unit = Attribute(memory, "unit");
-  if (unit == "MiB") return amount;
-  if (!unit.empty() && unit != "KiB") return UnreadableValue("memory/@unit", unit);
-  if (amount % kKibPerMib != 0) return Unreadable("memory", "is not a whole number of MiB");
-  return amount / kKibPerMib;
+// As many as the disks name.
+uint32_t Iothreads(const DomainSpec& spec) {
+  uint32_t highest = 0;
+  for (const RbdDisk& disk : spec.disks) highest = std::max(highest, disk.iothread);
+  return highest;
+}
+
+// The memory that the guest starts with, and what it may have at most.
+absl::Status ReadMemory(pugi::xml_node domain, DomainSpec& spec) {
+  const auto read = [](pugi::xml_node node, absl::string_view where) {
+    return ReadMemoryMib(node.text().get(), Attribute(node, "unit"), where);
+  };
+  ASSIGN_OR_RETURN(const uint64_t max_mib, read(domain.child("memory"), "memory"));
+  spec.memory_mib = max_mib;
+  if (const pugi::xml_node current = domain.child("currentMemory")) {
+    ASSIGN_OR_RETURN(spec.memory_mib, read(current, "currentMemory"));
+  }
+  if (spec.memory_mib > max_mib) return Unreadable("currentMemory", "is more than memory");
+  if (spec.memory_mib < max_mib) spec.max_memory_mib = max_mib;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> ReadMachineName(pugi::xml_node os, pugi::xml_node mark) {
@@ -160,27 +176,35 @@ absl::StatusOr<Cpu> ReadCpu(pugi::xml_node node) {
 
 absl::Status CheckMachine(const DomainSpec& spec) {
   if (spec.vcpus == 0) return InvalidField("vcpus", "must be at least 1");
-  if (spec.memory_mib == 0 || spec.memory_mib > kMaxMemoryMib) {
-    return InvalidField("memory_mib", absl::StrCat("must be from 1 to ", kMaxMemoryMib));
+  RETURN_IF_ERROR(CheckMemory("memory_mib", spec.memory_mib));
+  if (spec.max_memory_mib != 0) {
+    RETURN_IF_ERROR(CheckMemory("max_memory_mib", spec.max_memory_mib));
+    if (spec.max_memory_mib <= spec.memory_mib) {
+      return InvalidField("max_memory_mib", "must be more than memory_mib");
+    }
   }
   RETURN_IF_ERROR(CheckText("machine", spec.machine));
   if (FamilyOf(spec.machine).empty()) {
     return InvalidField("machine", "must be \"pc\", \"q35\" or a version of one");
   }
-  return CheckCpu(spec.cpu);
+  RETURN_IF_ERROR(CheckCpu(spec.cpu));
+  return CheckPlacement(spec);
 }
 
 void WriteMachine(pugi::xml_node domain, pugi::xml_node mark, const DomainSpec& spec) {
-  const std::string memory_kib = absl::StrCat(spec.memory_mib * kKibPerMib);
-  Set(AddText(domain, "memory", memory_kib), "unit", "KiB");
-  Set(AddText(domain, "currentMemory", memory_kib), "unit", "KiB");
+  WriteMemory(domain, "memory", std::max(spec.memory_mib, spec.max_memory_mib));
+  WriteMemory(domain, "currentMemory", spec.memory_mib);
   AddText(domain, "vcpu", absl::StrCat(spec.vcpus));
+  if (const uint32_t count = Iothreads(spec); count != 0) {
+    AddText(domain, "iothreads", absl::StrCat(count));
+  }
+  WriteHost(domain, spec.host);
 
   WriteOs(domain, mark, spec);
   pugi::xml_node features = domain.append_child("features");
   features.append_child("acpi");
   features.append_child("apic");
-  WriteCpu(domain, spec.cpu);
+  WriteCpu(domain, spec.cpu, spec.numa_nodes);
   WriteClock(domain);
   AddText(domain, "on_poweroff", "destroy");
   AddText(domain, "on_reboot", "restart");
@@ -188,12 +212,14 @@ void WriteMachine(pugi::xml_node domain, pugi::xml_node mark, const DomainSpec& 
 }
 
 absl::Status ReadMachine(pugi::xml_node domain, pugi::xml_node mark, DomainSpec& spec) {
-  ASSIGN_OR_RETURN(spec.memory_mib, ReadMemoryMib(domain.child("memory")));
+  RETURN_IF_ERROR(ReadMemory(domain, spec));
   ASSIGN_OR_RETURN(spec.vcpus, ReadNumber<uint32_t>(domain.child("vcpu").text().get(), "vcpu"));
   const pugi::xml_node os = domain.child("os");
   ASSIGN_OR_RETURN(spec.machine, ReadMachineName(os, mark));
   ASSIGN_OR_RETURN(spec.firmware, ReadFirmware(os));
   ASSIGN_OR_RETURN(spec.cpu, ReadCpu(domain.child("cpu")));
+  ASSIGN_OR_RETURN(spec.numa_nodes, ReadNuma(domain.child("cpu")));
+  ASSIGN_OR_RETURN(spec.host, ReadHost(domain));
   return absl::OkStatus();
 }
 

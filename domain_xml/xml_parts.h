@@ -9,6 +9,7 @@
 
 #include <optional>
 #include <pugixml.hpp>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,6 +30,13 @@ absl::Status CheckMachine(const DomainSpec& spec);
 void WriteMachine(pugi::xml_node domain, pugi::xml_node mark, const DomainSpec& spec);
 absl::Status ReadMachine(pugi::xml_node domain, pugi::xml_node mark, DomainSpec& spec);
 
+// Where on the node it lives, and its NUMA nodes: xml_placement.cc.
+absl::Status CheckPlacement(const DomainSpec& spec);
+void WriteHost(pugi::xml_node domain, const HostPlacement& host);
+absl::StatusOr<HostPlacement> ReadHost(pugi::xml_node domain);
+void WriteNuma(pugi::xml_node cpu, const std::vector<NumaNode>& nodes);
+absl::StatusOr<std::vector<NumaNode>> ReadNuma(pugi::xml_node cpu);
+
 // The PCI ports that the machine needs for devices that come later: xml_machine.cc.
 void WriteMachinePorts(pugi::xml_node devices, const DomainSpec& spec);
 
@@ -36,6 +44,11 @@ void WriteMachinePorts(pugi::xml_node devices, const DomainSpec& spec);
 absl::Status CheckDisks(const DomainSpec& spec);
 void WriteDisks(pugi::xml_node devices, const DomainSpec& spec);
 absl::Status ReadDisks(pugi::xml_node devices, DomainSpec& spec);
+
+// The limits of one disk: xml_iotune.cc. A name of a group that XML cannot carry is Check's to
+// find.
+void WriteIoTune(pugi::xml_node disk, const IoTune& tune);
+absl::StatusOr<IoTune> ReadIoTune(pugi::xml_node disk);
 
 absl::Status CheckNics(const DomainSpec& spec);
 void WriteNics(pugi::xml_node devices, const DomainSpec& spec);

@@ -35,8 +35,26 @@ inline constexpr XmlWord<CacheMode> kCacheModes[] = {{CacheMode::kNone, "none"},
 // kDefault has no word: the attribute is left out.
 inline constexpr XmlWord<DiscardMode> kDiscardModes[] = {{DiscardMode::kIgnore, "ignore"},
                                                          {DiscardMode::kUnmap, "unmap"}};
-inline constexpr XmlWord<NicModel> kNicModels[] = {{NicModel::kVirtio, "virtio"},
-                                                   {NicModel::kE1000, "e1000"}};
+inline constexpr XmlWord<DetectZeroes> kDetectZeroes[] = {
+    {DetectZeroes::kOff, "off"}, {DetectZeroes::kOn, "on"}, {DetectZeroes::kUnmap, "unmap"}};
+inline constexpr XmlWord<DiskBus> kDiskBuses[] = {
+    {DiskBus::kVirtio, "virtio"}, {DiskBus::kScsi, "scsi"}, {DiskBus::kSata, "sata"}};
+inline constexpr XmlWord<ErrorPolicy> kErrorPolicies[] = {{ErrorPolicy::kStop, "stop"},
+                                                          {ErrorPolicy::kReport, "report"},
+                                                          {ErrorPolicy::kEnospace, "enospace"}};
+inline constexpr XmlWord<NicModel> kNicModels[] = {
+    {NicModel::kVirtio, "virtio"}, {NicModel::kE1000, "e1000"}, {NicModel::kE1000e, "e1000e"}};
+inline constexpr XmlWord<NicSource> kNicSources[] = {{NicSource::kBridge, "bridge"},
+                                                     {NicSource::kNetwork, "network"},
+                                                     {NicSource::kUnplugged, "null"}};
+inline constexpr XmlWord<WatchdogModel> kWatchdogModels[] = {{WatchdogModel::kI6300esb, "i6300esb"},
+                                                             {WatchdogModel::kIb700, "ib700"}};
+inline constexpr XmlWord<WatchdogAction> kWatchdogActions[] = {
+    {WatchdogAction::kReset, "reset"},
+    {WatchdogAction::kPoweroff, "poweroff"},
+    {WatchdogAction::kPause, "pause"},
+    {WatchdogAction::kInjectNmi, "inject-nmi"},
+    {WatchdogAction::kNone, "none"}};
 
 // Empty for a value that has no word.
 template <typename Enum, size_t N>

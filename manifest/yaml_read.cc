@@ -92,6 +92,25 @@ absl::StatusOr<const EnumValueDescriptor*> ReadEnum(const YamlNode& node, absl::
 
 absl::Status ReadMessage(const YamlNode& node, absl::string_view path, Message& out);
 
+// A map from texts to texts.
+absl::Status ReadMap(const YamlNode& node, absl::string_view path, const FieldDescriptor* field,
+                     Message& out) {
+  RETURN_IF_ERROR(ExpectKind(node, path, YamlNode::Kind::kMap));
+  std::set<absl::string_view> given;
+  for (size_t i = 0; i + 1 < node.children.size(); i += 2) {
+    const YamlNode& key = node.children[i];
+    const YamlNode& value = node.children[i + 1];
+    const std::string entry_path =
+        absl::StrCat(path, "[", absl::CHexEscape(key.text.substr(0, kQuotedLength)), "]");
+    if (!given.insert(key.text).second) return InvalidNode(key, entry_path, "is given twice");
+    RETURN_IF_ERROR(ExpectKind(value, entry_path, YamlNode::Kind::kScalar));
+    Message& entry = *out.GetReflection()->AddMessage(&out, field);
+    entry.GetReflection()->SetString(&entry, field->message_type()->map_key(), key.text);
+    entry.GetReflection()->SetString(&entry, field->message_type()->map_value(), value.text);
+  }
+  return absl::OkStatus();
+}
+
 // Sets a singular field, or adds to a repeated one.
 absl::Status ReadValue(const YamlNode& node, absl::string_view path, const FieldDescriptor* field,
                        Message& out) {
@@ -145,9 +164,15 @@ absl::Status ReadValue(const YamlNode& node, absl::string_view path, const Field
   }
 }
 
+bool IsTextMap(const FieldDescriptor& field) {
+  return field.is_map() &&
+         field.message_type()->map_key()->type() == FieldDescriptor::TYPE_STRING &&
+         field.message_type()->map_value()->type() == FieldDescriptor::TYPE_STRING;
+}
+
 // Kinds of fields that no message written by people has.
 bool IsUnsupported(const FieldDescriptor& field) {
-  return field.is_map() || field.real_containing_oneof() != nullptr ||
+  return (field.is_map() && !IsTextMap(field)) || field.real_containing_oneof() != nullptr ||
          field.type() == FieldDescriptor::TYPE_BYTES ||
          (field.message_type() != nullptr &&
           field.message_type()->file()->package() == "google.protobuf");
@@ -157,6 +182,7 @@ absl::Status ReadField(const YamlNode& node, absl::string_view path, const Field
                        Message& out) {
   if (IsUnsupported(*field)) return InvalidNode(node, path, "cannot be given in YAML");
   if (node.kind == YamlNode::Kind::kNull) return absl::OkStatus();
+  if (field->is_map()) return ReadMap(node, path, field, out);
   if (!field->is_repeated()) return ReadValue(node, path, field, out);
 
   RETURN_IF_ERROR(ExpectKind(node, path, YamlNode::Kind::kList));

@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -150,6 +151,30 @@ absl::StatusOr<std::string> Value(const Message& message, const FieldDescriptor*
   return absl::StrCat("\n", block);
 }
 
+// The entries of a map from texts to texts, in the order of the keys.
+absl::StatusOr<std::string> TextMap(const Message& message, const FieldDescriptor* field,
+                                    int indent) {
+  const FieldDescriptor* key = field->message_type()->map_key();
+  const FieldDescriptor* value = field->message_type()->map_value();
+  if (key->type() != FieldDescriptor::TYPE_STRING ||
+      value->type() != FieldDescriptor::TYPE_STRING) {
+    return Unwritable(field->full_name(), "such a map has no YAML form here");
+  }
+  const Reflection& reflection = *message.GetReflection();
+  std::map<std::string, std::string> entries;
+  for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
+    const Message& entry = reflection.GetRepeatedMessage(message, field, i);
+    entries[entry.GetReflection()->GetString(entry, key)] =
+        entry.GetReflection()->GetString(entry, value);
+  }
+  const std::string margin(static_cast<size_t>(indent), ' ');
+  std::string block;
+  for (const auto& [name, text] : entries) {
+    absl::StrAppend(&block, margin, Scalar(name), ": ", Scalar(text), "\n");
+  }
+  return block;
+}
+
 // One line for each field, and more for messages and lists. Empty when nothing is set.
 absl::StatusOr<std::string> Block(const Message& message, int indent) {
   const std::string margin(static_cast<size_t>(indent), ' ');
@@ -157,8 +182,12 @@ absl::StatusOr<std::string> Block(const Message& message, int indent) {
   message.GetReflection()->ListFields(message, &fields);
   std::string block;
   for (const FieldDescriptor* field : fields) {
-    if (field->is_map()) return Unwritable(field->full_name(), "a map has no YAML form here");
     absl::StrAppend(&block, margin, field->name(), ":");
+    if (field->is_map()) {
+      ASSIGN_OR_RETURN(const std::string entries, TextMap(message, field, indent + 2));
+      absl::StrAppend(&block, "\n", entries);
+      continue;
+    }
     if (!field->is_repeated()) {
       ASSIGN_OR_RETURN(const std::string value, Value(message, field, -1, indent + 2));
       absl::StrAppend(&block, value);

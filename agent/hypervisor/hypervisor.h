@@ -111,6 +111,19 @@ class Hypervisor {
   virtual absl::Status ResizeDisk(const Uuid& uuid, const std::string& pool,
                                   const std::string& image, uint64_t size_bytes) = 0;
 
+  // Gives a running guest a disk: a <disk> over a network source, as its definition would have it.
+  // One that has a disk over the same source is left alone. Its definition stays as it is.
+  // Idempotent. Errors: FAILED_PRECONDITION (DOMAIN_NOT_RUNNING; ATTACH_FAILED with libvirt's
+  // reason: no free slot, a disk that does not open), INVALID_ARGUMENT (not a <disk>).
+  virtual absl::Status AttachDisk(const Uuid& uuid, absl::string_view disk_xml) = 0;
+
+  // Asks a running guest to let go of its disk over the rbd image `pool`/`image`, and returns: it
+  // is gone when GetDomainXml no longer has it, of which the listener hears; a guest may take its
+  // time, or never do it. A domain that does not run, or has no such disk, is left alone, and so is
+  // its definition. Idempotent.
+  virtual absl::Status DetachDisk(const Uuid& uuid, const std::string& pool,
+                                  const std::string& image) = 0;
+
   // Asks the guest's agent to bring its file systems to rest: all that was written is on the disks,
   // and what is written next waits for ThawFilesystems. Ends within seconds.
   // Errors: FAILED_PRECONDITION (DOMAIN_NOT_RUNNING; GUEST_AGENT_UNRESPONSIVE: there is no agent,

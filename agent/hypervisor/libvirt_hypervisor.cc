@@ -12,6 +12,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "agent/hypervisor/libvirt_disks.h"
 #include "agent/hypervisor/libvirt_error.h"
 #include "agent/hypervisor/libvirt_handles.h"
 #include "base/error.h"
@@ -45,18 +46,6 @@ DomainState ToState(int state, int reason) {
 
 // The functions below work on a thread of the connection's. Every public call of libvirt's, even
 // virDomainGetName, resets the thread's last error: what is said of one is put together before it.
-
-absl::StatusOr<VirDomain> Find(virConnectPtr connection, const Uuid& uuid, absl::string_view what) {
-  VirDomain domain(virDomainLookupByUUID(connection, uuid.bytes().data()));
-  if (domain == nullptr) return LibvirtError(absl::StrCat(what, " ", uuid.ToString()));
-  return domain;
-}
-
-absl::StatusOr<bool> IsActive(virDomainPtr domain, absl::string_view what) {
-  const int active = virDomainIsActive(domain);
-  if (active < 0) return LibvirtError(what);
-  return active == 1;
-}
 
 absl::StatusOr<DomainInfo> Describe(virDomainPtr domain) {
   const absl::string_view name = virDomainGetName(domain);
@@ -115,7 +104,7 @@ absl::StatusOr<std::vector<DomainInfo>> List(virConnectPtr connection) {
 
 absl::StatusOr<SecretBytes> ReadDefinition(virConnectPtr connection, const Uuid& uuid) {
   ASSIGN_OR_RETURN(const VirDomain domain,
-                   Find(connection, uuid, "cannot get the definition of domain"));
+                   FindDomain(connection, uuid, "cannot get the definition of domain"));
   const std::string name = virDomainGetName(domain.get());
   const int persistent = virDomainIsPersistent(domain.get());
   if (persistent < 0) return LibvirtError(absl::StrCat("cannot look at domain ", name));
@@ -191,7 +180,7 @@ absl::Status StartFailed(const absl::Status& error) {
 }
 
 absl::Status Start(virConnectPtr connection, const Uuid& uuid, unsigned int flags) {
-  ASSIGN_OR_RETURN(const VirDomain domain, Find(connection, uuid, "cannot start domain"));
+  ASSIGN_OR_RETURN(const VirDomain domain, FindDomain(connection, uuid, "cannot start domain"));
   const std::string what = absl::StrCat("cannot start domain ", virDomainGetName(domain.get()));
   if (virDomainCreateWithFlags(domain.get(), flags) == 0) return absl::OkStatus();
   const absl::Status error = LibvirtError(what);
@@ -206,7 +195,7 @@ absl::Status NotRunning(absl::string_view what) {
 }
 
 absl::Status Resume(virConnectPtr connection, const Uuid& uuid) {
-  ASSIGN_OR_RETURN(const VirDomain domain, Find(connection, uuid, "cannot resume domain"));
+  ASSIGN_OR_RETURN(const VirDomain domain, FindDomain(connection, uuid, "cannot resume domain"));
   const std::string what = absl::StrCat("cannot resume domain ", virDomainGetName(domain.get()));
   if (virDomainResume(domain.get()) == 0) return absl::OkStatus();
   const absl::Status error = LibvirtError(what);
@@ -226,7 +215,7 @@ absl::Status Resume(virConnectPtr connection, const Uuid& uuid) {
 }
 
 absl::Status Shutdown(virConnectPtr connection, const Uuid& uuid) {
-  ASSIGN_OR_RETURN(const VirDomain domain, Find(connection, uuid, "cannot shut down domain"));
+  ASSIGN_OR_RETURN(const VirDomain domain, FindDomain(connection, uuid, "cannot shut down domain"));
   ASSIGN_OR_RETURN(const bool active, IsActive(domain.get(), "cannot shut the domain down"));
   const std::string what = absl::StrCat("cannot shut down domain ", virDomainGetName(domain.get()));
   if (!active || virDomainShutdown(domain.get()) == 0) return absl::OkStatus();
@@ -238,7 +227,7 @@ absl::Status Shutdown(virConnectPtr connection, const Uuid& uuid) {
 }
 
 absl::Status Reboot(virConnectPtr connection, const Uuid& uuid, bool force) {
-  ASSIGN_OR_RETURN(const VirDomain domain, Find(connection, uuid, "cannot reboot domain"));
+  ASSIGN_OR_RETURN(const VirDomain domain, FindDomain(connection, uuid, "cannot reboot domain"));
   ASSIGN_OR_RETURN(const bool active, IsActive(domain.get(), "cannot reboot the domain"));
   if (!active) {
     return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING",
@@ -263,7 +252,7 @@ bool IsAboutTheAgent(int code) {
 absl::Status AskAgent(virConnectPtr connection, const Uuid& uuid, absl::string_view verb,
                       int (*ask)(virDomainPtr, const char**, unsigned int, unsigned int)) {
   const std::string cannot = absl::StrCat("cannot ", verb, " the file systems of domain");
-  ASSIGN_OR_RETURN(const VirDomain domain, Find(connection, uuid, cannot));
+  ASSIGN_OR_RETURN(const VirDomain domain, FindDomain(connection, uuid, cannot));
   const std::string what = absl::StrCat(cannot, " ", virDomainGetName(domain.get()));
   ASSIGN_OR_RETURN(const bool active, IsActive(domain.get(), what));
   if (!active) return NotRunning(what);
@@ -277,42 +266,10 @@ absl::Status AskAgent(virConnectPtr connection, const Uuid& uuid, absl::string_v
 }
 
 absl::Status Destroy(virConnectPtr connection, const Uuid& uuid) {
-  ASSIGN_OR_RETURN(const VirDomain domain, Find(connection, uuid, "cannot stop domain"));
+  ASSIGN_OR_RETURN(const VirDomain domain, FindDomain(connection, uuid, "cannot stop domain"));
   ASSIGN_OR_RETURN(const bool active, IsActive(domain.get(), "cannot stop the domain"));
   const std::string what = absl::StrCat("cannot stop domain ", virDomainGetName(domain.get()));
   if (!active || virDomainDestroy(domain.get()) == 0) return absl::OkStatus();
-  const absl::Status error = LibvirtError(what);
-  return virDomainIsActive(domain.get()) == 0 ? absl::OkStatus() : error;
-}
-
-// The target of the disk over `source`, "pool/image"; empty when there is none.
-std::string TargetOf(const char* xml, const std::string& source) {
-  pugi::xml_document document;
-  if (!document.load_string(xml)) return "";
-  for (const pugi::xml_node& disk : document.child("domain").child("devices").children("disk")) {
-    const pugi::xml_node from = disk.child("source");
-    if (absl::string_view(from.attribute("protocol").value()) == "rbd" &&
-        from.attribute("name").value() == source) {
-      return disk.child("target").attribute("dev").value();
-    }
-  }
-  return "";
-}
-
-absl::Status Resize(virConnectPtr connection, const Uuid& uuid, const std::string& source,
-                    uint64_t size_bytes) {
-  ASSIGN_OR_RETURN(const VirDomain domain, Find(connection, uuid, "cannot resize a disk of"));
-  ASSIGN_OR_RETURN(const bool active, IsActive(domain.get(), "cannot resize a disk of the domain"));
-  if (!active) return absl::OkStatus();
-  const std::string what =
-      absl::StrCat("cannot resize disk ", source, " of domain ", virDomainGetName(domain.get()));
-  const VirString xml(virDomainGetXMLDesc(domain.get(), 0));
-  if (xml == nullptr) return LibvirtError(what);
-  const std::string target = TargetOf(xml.get(), source);
-  if (target.empty() || virDomainBlockResize(domain.get(), target.c_str(), size_bytes,
-                                             VIR_DOMAIN_BLOCK_RESIZE_BYTES) == 0) {
-    return absl::OkStatus();
-  }
   const absl::Status error = LibvirtError(what);
   return virDomainIsActive(domain.get()) == 0 ? absl::OkStatus() : error;
 }
@@ -329,7 +286,7 @@ unsigned int UndefineFlags(virConnectPtr connection) {
 }
 
 absl::Status Undefine(virConnectPtr connection, const Uuid& uuid) {
-  ASSIGN_OR_RETURN(const VirDomain domain, Find(connection, uuid, "cannot undefine domain"));
+  ASSIGN_OR_RETURN(const VirDomain domain, FindDomain(connection, uuid, "cannot undefine domain"));
   ASSIGN_OR_RETURN(const bool active, IsActive(domain.get(), "cannot undefine the domain"));
   if (active) {
     return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_RUNNING",
@@ -355,8 +312,9 @@ absl::StatusOr<std::vector<DomainInfo>> LibvirtHypervisor::ListDomains() {
 absl::StatusOr<DomainInfo> LibvirtHypervisor::GetDomain(const Uuid& uuid) {
   return connection_->Call(absl::StrCat("cannot look at domain ", uuid.ToString()),
                            [uuid](virConnectPtr connection) -> absl::StatusOr<DomainInfo> {
-                             ASSIGN_OR_RETURN(const VirDomain domain,
-                                              Find(connection, uuid, "cannot look at domain"));
+                             ASSIGN_OR_RETURN(
+                                 const VirDomain domain,
+                                 FindDomain(connection, uuid, "cannot look at domain"));
                              return Describe(domain.get());
                            });
 }
@@ -377,7 +335,7 @@ absl::StatusOr<std::string> LibvirtHypervisor::GetDomainXml(const Uuid& uuid) {
   return connection_->Call(
       what, [uuid, what](virConnectPtr connection) -> absl::StatusOr<std::string> {
         ASSIGN_OR_RETURN(const VirDomain domain,
-                         Find(connection, uuid, "cannot get the XML of domain"));
+                         FindDomain(connection, uuid, "cannot get the XML of domain"));
         const VirString xml(virDomainGetXMLDesc(domain.get(), 0));
         if (xml == nullptr) return LibvirtError(what);
         return std::string(xml.get());
@@ -430,7 +388,23 @@ absl::Status LibvirtHypervisor::ResizeDisk(const Uuid& uuid, const std::string& 
   return connection_->Call(
       absl::StrCat("cannot resize a disk of domain ", uuid.ToString()),
       [uuid, source = absl::StrCat(pool, "/", image), size_bytes](virConnectPtr connection) {
-        return Resize(connection, uuid, source, size_bytes);
+        return ResizeLiveDisk(connection, uuid, source, size_bytes);
+      });
+}
+
+absl::Status LibvirtHypervisor::AttachDisk(const Uuid& uuid, absl::string_view disk_xml) {
+  return connection_->Call(absl::StrCat("cannot attach a disk to domain ", uuid.ToString()),
+                           [uuid, xml = std::string(disk_xml)](virConnectPtr connection) {
+                             return AttachLiveDisk(connection, uuid, xml);
+                           });
+}
+
+absl::Status LibvirtHypervisor::DetachDisk(const Uuid& uuid, const std::string& pool,
+                                           const std::string& image) {
+  return connection_->Call(
+      absl::StrCat("cannot detach a disk from domain ", uuid.ToString()),
+      [uuid, source = absl::StrCat(pool, "/", image)](virConnectPtr connection) {
+        return DetachLiveDisk(connection, uuid, source);
       });
 }
 

@@ -36,6 +36,9 @@ class LibvirtHypervisor final : public Hypervisor {
   absl::Status RebootDomain(const Uuid& uuid, bool force) override;
   absl::Status ResizeDisk(const Uuid& uuid, const std::string& pool, const std::string& image,
                           uint64_t size_bytes) override;
+  absl::Status AttachDisk(const Uuid& uuid, absl::string_view disk_xml) override;
+  absl::Status DetachDisk(const Uuid& uuid, const std::string& pool,
+                          const std::string& image) override;
   absl::Status FreezeFilesystems(const Uuid& uuid) override;
   absl::Status ThawFilesystems(const Uuid& uuid) override;
   absl::Status DestroyDomain(const Uuid& uuid) override;

@@ -42,6 +42,12 @@ absl::StatusOr<Identity> ReadIdentity(absl::string_view xml) {
   return identity;
 }
 
+std::string TextOf(const pugi::xml_document& document) {
+  std::ostringstream text;
+  document.save(text);
+  return text.str();
+}
+
 // Like libvirt, which gives the passwords of displays only to whom asks for them.
 std::string WithoutPasswords(const std::string& xml) {
   pugi::xml_document document;
@@ -49,9 +55,7 @@ std::string WithoutPasswords(const std::string& xml) {
   for (pugi::xml_node display : document.child("domain").child("devices").children("graphics")) {
     display.remove_attribute("passwd");
   }
-  std::ostringstream text;
-  document.save(text);
-  return text.str();
+  return TextOf(document);
 }
 
 // No two QEMUs are the same client, on whatever node they run.
@@ -60,6 +64,19 @@ std::string NewAddress() {
   const Uuid random = Uuid::Random();
   std::memcpy(&nonce, random.bytes().data(), sizeof(nonce));
   return absl::StrCat("192.0.2.1:0/", nonce);
+}
+
+// The <disk> of a domain whose rbd source is `name`, "pool/image"; a null node when there is none.
+pugi::xml_node FindDisk(const pugi::xml_document& domain, const std::string& name) {
+  for (pugi::xml_node disk : domain.child("domain").child("devices").children("disk")) {
+    if (disk.child("source").attribute("name").value() == name) return disk;
+  }
+  return {};
+}
+
+absl::Status NotRunning(const DomainInfo& domain) {
+  return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING",
+               absl::StrCat("domain ", domain.name, " does not run"));
 }
 
 absl::Status Transient(const DomainInfo& domain) {
@@ -191,6 +208,14 @@ absl::Status MemoryHypervisor::ResumeDomain(const Uuid& uuid) {
   });
 }
 
+absl::Status MemoryHypervisor::Open(const std::string& address, const std::string& source) const {
+  if (!storage_.open) return absl::OkStatus();
+  const size_t slash = source.rfind('/');
+  if (slash == std::string::npos) return absl::InvalidArgumentError("it is over no rbd image");
+  return storage_.open(address,
+                       {.pool = source.substr(0, slash), .image = source.substr(slash + 1)});
+}
+
 // What libvirt and QEMU do with each disk before the guest runs.
 absl::Status MemoryHypervisor::OpenDisks(const Domain& domain) const {
   const auto spec = domain_xml::Parse(domain.xml);
@@ -238,6 +263,56 @@ absl::Status MemoryHypervisor::ResizeDisk(const Uuid& uuid, const std::string& p
       if (disk.pool != pool || disk.image != image) continue;
       domain->second.told_sizes[image] = size_bytes;
     }
+    return absl::OkStatus();
+  });
+}
+
+absl::Status MemoryHypervisor::AttachDisk(const Uuid& uuid, absl::string_view disk_xml) {
+  return faults_->Run([&]() -> absl::Status {
+    pugi::xml_document disk;
+    if (!disk.load_buffer(disk_xml.data(), disk_xml.size()) || !disk.child("disk")) {
+      return absl::InvalidArgumentError("the device is not a <disk>");
+    }
+    MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(const auto found, Find(uuid));
+    Domain& domain = found->second;
+    if (!domain.IsActive()) return NotRunning(domain.info);
+    pugi::xml_document live;
+    live.load_string(domain.live_xml.c_str());
+    const std::string source = disk.child("disk").child("source").attribute("name").value();
+    if (FindDisk(live, source)) return absl::OkStatus();
+    const std::string address = NewAddress();
+    if (const absl::Status opened = Open(address, source); !opened.ok()) {
+      return Error(absl::StatusCode::kFailedPrecondition, "ATTACH_FAILED",
+                   absl::StrCat("cannot attach disk ", source, " to domain ", domain.info.name,
+                                ": ", opened.message()));
+    }
+    domain.attached[source] = address;
+    live.child("domain").child("devices").append_copy(disk.child("disk"));
+    domain.live_xml = TextOf(live);
+    events_.Post(uuid);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status MemoryHypervisor::DetachDisk(const Uuid& uuid, const std::string& pool,
+                                          const std::string& image) {
+  return faults_->Run([&]() -> absl::Status {
+    MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(const auto found, Find(uuid));
+    Domain& domain = found->second;
+    if (!domain.IsActive() || domain.keeps_disks) return absl::OkStatus();
+    pugi::xml_document live;
+    live.load_string(domain.live_xml.c_str());
+    const std::string source = absl::StrCat(pool, "/", image);
+    const pugi::xml_node disk = FindDisk(live, source);
+    if (!disk) return absl::OkStatus();
+    disk.parent().remove_child(disk);
+    if (const auto client = domain.attached.extract(source); !client.empty() && storage_.close) {
+      storage_.close(client.mapped());
+    }
+    domain.live_xml = TextOf(live);
+    events_.Post(uuid);
     return absl::OkStatus();
   });
 }
@@ -319,6 +394,11 @@ void MemoryHypervisor::SetIgnoresPowerButton(const Uuid& uuid, bool ignores) {
   }
 }
 
+void MemoryHypervisor::SetKeepsDisks(const Uuid& uuid, bool keeps) {
+  MutexLock lock(mutex_);
+  if (auto it = domains_.find(uuid); it != domains_.end()) it->second.keeps_disks = keeps;
+}
+
 void MemoryHypervisor::SetHasAgent(const Uuid& uuid, bool has_agent) {
   MutexLock lock(mutex_);
   if (auto it = domains_.find(uuid); it != domains_.end()) it->second.has_agent = has_agent;
@@ -358,7 +438,11 @@ absl::StatusOr<MemoryHypervisor::Domains::iterator> MemoryHypervisor::Find(const
 
 void MemoryHypervisor::Stop(Domains::iterator domain, DomainState state) {
   events_.Post(domain->first);
-  if (storage_.close) storage_.close(domain->second.address);
+  if (storage_.close) {
+    storage_.close(domain->second.address);
+    for (const auto& [source, address] : domain->second.attached) storage_.close(address);
+  }
+  domain->second.attached.clear();
   domain->second.info.state = state;
   domain->second.live_xml.clear();
   domain->second.told_sizes.clear();

@@ -55,6 +55,9 @@ class MemoryHypervisor final : public Hypervisor {
   absl::Status RebootDomain(const Uuid& uuid, bool force) override;
   absl::Status ResizeDisk(const Uuid& uuid, const std::string& pool, const std::string& image,
                           uint64_t size_bytes) override;
+  absl::Status AttachDisk(const Uuid& uuid, absl::string_view disk_xml) override;
+  absl::Status DetachDisk(const Uuid& uuid, const std::string& pool,
+                          const std::string& image) override;
   absl::Status FreezeFilesystems(const Uuid& uuid) override;
   absl::Status ThawFilesystems(const Uuid& uuid) override;
   absl::Status DestroyDomain(const Uuid& uuid) override;
@@ -68,6 +71,8 @@ class MemoryHypervisor final : public Hypervisor {
   // Somebody else's domain, in any state.
   void AddForeignDomain(DomainInfo info, const std::string& xml);
   void SetIgnoresPowerButton(const Uuid& uuid, bool ignores);
+  // Such a guest never lets go of a disk.
+  void SetKeepsDisks(const Uuid& uuid, bool keeps);
   // What its running guest was last told of the disk's size; 0: nothing.
   uint64_t ToldDiskSize(const Uuid& uuid, const std::string& image);
   // Guests have one until it is taken away.
@@ -86,7 +91,10 @@ class MemoryHypervisor final : public Hypervisor {
     std::string xml;       // what is defined
     std::string live_xml;  // what the running guest was started from
     std::string address;   // of its QEMU to Ceph
+    // Of the clients for disks that it was given as it ran, by "pool/image".
+    std::map<std::string, std::string> attached;
     bool ignores_power_button = false;
+    bool keeps_disks = false;
     std::map<std::string, uint64_t> told_sizes;  // of the running guest's disks, by image
     bool has_agent = true;
     bool frozen = false;
@@ -102,6 +110,9 @@ class MemoryHypervisor final : public Hypervisor {
   absl::Status SetFrozen(const Uuid& uuid, bool frozen);
   absl::Status Define(absl::string_view xml);
   absl::Status Start(const Uuid& uuid, DomainState state);
+  // As a disk over `source`, "pool/image".
+  absl::Status Open(const std::string& address, const std::string& source) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status OpenDisks(const Domain& domain) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Stop(Domains::iterator domain, DomainState state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

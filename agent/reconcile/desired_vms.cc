@@ -1,8 +1,10 @@
 #include "agent/reconcile/desired_vms.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "agent/reconcile/vm_change.h"
@@ -10,10 +12,12 @@
 #include "base/names.h"
 #include "base/status_macros.h"
 #include "domain_xml/vm_spec.h"
+#include "google/protobuf/util/message_differencer.h"
 
 namespace hvagent::reconcile {
 namespace {
 
+using google::protobuf::util::MessageDifferencer;
 using state::RequestKey;
 using state::VmChange;
 using state::VmRecord;
@@ -86,7 +90,9 @@ absl::StatusOr<std::vector<Action>> DesiredVms::DryRun(const VmRecord& vm) {
   ASSIGN_OR_RETURN(const ObservedVm observed, worker_.Observe(vm));
   ASSIGN_OR_RETURN(std::vector<Action> actions, Plan(vm, observed));
   for (const Action& action : actions) {
-    if (action.kind == ActionKind::kPrepareRootDisk) RETURN_IF_ERROR(worker_.CheckImage(vm.spec));
+    if (action.kind == ActionKind::kPrepareRootDisk) {
+      RETURN_IF_ERROR(worker_.CheckRootDiskSource(vm.spec));
+    }
     if (action.kind == ActionKind::kDefineDomain) {
       RETURN_IF_ERROR(worker_.Resolve(vm.spec, vm.generation).status());
     }
@@ -125,6 +131,62 @@ absl::StatusOr<VmRecord> DesiredVms::Restart(absl::string_view id, bool force,
   vm.restart = true;
   const int64_t seen = vm.generation++;
   return Store({std::move(vm), seen}, request);
+}
+
+absl::StatusOr<VmRecord> DesiredVms::ChangeSpec(absl::string_view id,
+                                                absl::FunctionRef<absl::Status(v1::VmSpec&)> change,
+                                                const RequestKey& request) {
+  ASSIGN_OR_RETURN(const VmRecord named, Find(id));
+  const KeyedLock lock(changing_, named.uuid);
+  ASSIGN_OR_RETURN(const bool answered, requests_.WasAnswered(request));
+  ASSIGN_OR_RETURN(const VmRecord vm, Find(named.uuid.ToString()));
+  if (answered) return vm;
+  v1::VmSpec wanted = vm.spec;
+  RETURN_IF_ERROR(change(wanted));
+  RETURN_IF_ERROR(domain_xml::ValidateVmSpec(wanted));
+  ASSIGN_OR_RETURN(DecidedChange decided,
+                   DecideChange(vm, domain_xml::Normalize(wanted), worker_, clock_.Now()));
+  return Store(std::move(decided.change), request);
+}
+
+absl::StatusOr<VmRecord> DesiredVms::AttachVolume(absl::string_view id,
+                                                  const v1::VolumeAttachment& volume,
+                                                  const RequestKey& request) {
+  return ChangeSpec(
+      id,
+      [&](v1::VmSpec& spec) {
+        v1::VmSpec with = spec;
+        *with.add_volumes() = volume;
+        with = domain_xml::Normalize(std::move(with));
+        const v1::VolumeAttachment& wanted = *with.volumes().rbegin();
+        for (const v1::VolumeAttachment& other : spec.volumes()) {
+          if (other.id() != wanted.id()) continue;
+          if (MessageDifferencer::Equals(other, wanted)) return absl::OkStatus();
+          return Error(absl::StatusCode::kFailedPrecondition, "VOLUME_ATTACHED",
+                       absl::StrCat("the VM has volume ", wanted.id(),
+                                    " already, with other settings: detach it first"));
+        }
+        spec = std::move(with);
+        return absl::OkStatus();
+      },
+      request);
+}
+
+absl::StatusOr<VmRecord> DesiredVms::DetachVolume(absl::string_view id,
+                                                  const std::string& volume_id,
+                                                  const RequestKey& request) {
+  return ChangeSpec(
+      id,
+      [&](v1::VmSpec& spec) {
+        auto& volumes = *spec.mutable_volumes();
+        volumes.erase(std::remove_if(volumes.begin(), volumes.end(),
+                                     [&](const v1::VolumeAttachment& volume) {
+                                       return absl::EqualsIgnoreCase(volume.id(), volume_id);
+                                     }),
+                      volumes.end());
+        return absl::OkStatus();
+      },
+      request);
 }
 
 absl::StatusOr<VmRecord> DesiredVms::Delete(absl::string_view id, const RequestKey& request) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "agent/reconcile/plan.h"
@@ -54,6 +55,15 @@ class DesiredVms {
   absl::StatusOr<state::VmRecord> Restart(absl::string_view id, bool force,
                                           const state::RequestKey& request);
 
+  // Adds a volume to the VM's spec, or takes one away. The same again changes nothing.
+  // Errors: NOT_FOUND (VM_NOT_FOUND), INVALID_ARGUMENT ("volume.id"), FAILED_PRECONDITION
+  // (VM_DELETING; VOLUME_ATTACHED: with other settings), ALREADY_EXISTS (REQUEST_ID_REUSED).
+  absl::StatusOr<state::VmRecord> AttachVolume(absl::string_view id,
+                                               const v1::VolumeAttachment& volume,
+                                               const state::RequestKey& request);
+  absl::StatusOr<state::VmRecord> DetachVolume(absl::string_view id, const std::string& volume_id,
+                                               const state::RequestKey& request);
+
   // Marks for deletion. A request that was answered before gets NOT_FOUND once the VM is gone,
   // with reason ALREADY_DELETED. Errors: NOT_FOUND, ALREADY_EXISTS (REQUEST_ID_REUSED).
   absl::StatusOr<state::VmRecord> Delete(absl::string_view id, const state::RequestKey& request);
@@ -63,6 +73,10 @@ class DesiredVms {
 
  private:
   absl::StatusOr<state::VmRecord> Store(state::VmChange change, const state::RequestKey& request);
+  // Stores what `change` makes of the VM's spec, once it is the VM's turn.
+  absl::StatusOr<state::VmRecord> ChangeSpec(absl::string_view id,
+                                             absl::FunctionRef<absl::Status(v1::VmSpec&)> change,
+                                             const state::RequestKey& request);
   // What Apply stores for `spec`.
   absl::StatusOr<state::VmChange> ChangeFor(const v1::VmSpec& spec);
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "domain_xml/vm_spec.h"
 
 namespace hvagent::reconcile {
 namespace {
@@ -67,7 +68,9 @@ absl::StatusOr<std::vector<Action>> PlanDeletion(const state::VmRecord& desired,
   if (desired.spec.has_cloud_init()) {
     actions.push_back({ActionKind::kRemoveConfigDrive, "the VM is being deleted"});
   }
-  actions.push_back({ActionKind::kRemoveRootDisk, "the VM is being deleted"});
+  if (domain_xml::OwnsRootDisk(desired.spec)) {
+    actions.push_back({ActionKind::kRemoveRootDisk, "the VM is being deleted"});
+  }
   actions.push_back({ActionKind::kRemoveRecord, "nothing of the VM is left in the cluster"});
   actions.push_back({ActionKind::kForgetVm, "nothing of the VM is left"});
   return actions;
@@ -115,7 +118,38 @@ absl::Status AddStop(const state::VmRecord& desired, const ObservedVm& observed,
   return absl::OkStatus();
 }
 
-void AddStart(const ObservedVm& observed, std::vector<Action>& actions) {
+bool MustGrow(const state::VmRecord& desired, const ObservedVm& observed) {
+  return observed.older.has_value() &&
+         desired.spec.root_disk().size_gib() > observed.older->spec.root_disk().size_gib();
+}
+
+void AddGrow(std::vector<Action>& actions) {
+  actions.push_back({ActionKind::kGrowRootDisk, "the root disk shall be larger"});
+}
+
+// What a running guest is given as it runs; the rest of its new spec waits for its next start.
+void AddLiveChanges(const state::VmRecord& desired, const ObservedVm& observed,
+                    std::vector<Action>& actions) {
+  if (!observed.older.has_value() || observed.older->defined_generation == desired.generation) {
+    return;
+  }
+  const LiveChanges changes = CompareWithGuest(*observed.older, desired.spec);
+  if (changes.grow_root_disk) AddGrow(actions);
+  for (const std::string& volume : changes.attach) {
+    actions.push_back({ActionKind::kAttachVolume, "the guest shall have this volume", volume});
+  }
+  for (const std::string& volume : changes.detach) {
+    actions.push_back({ActionKind::kDetachVolume, "the guest shall not have this volume", volume});
+  }
+  // The definition comes last, since it says that all this was done.
+  if (changes.detach.empty()) {
+    actions.push_back({ActionKind::kDefineDomain, "the spec has changed"});
+  }
+}
+
+void AddStart(const state::VmRecord& desired, const ObservedVm& observed,
+              std::vector<Action>& actions) {
+  if (MustGrow(desired, observed)) AddGrow(actions);
   // Defined anew before each start, so that its monitors are those of today.
   actions.push_back({ActionKind::kDefineDomain, observed.definition_is_stale
                                                     ? kSecretChanged
@@ -132,7 +166,7 @@ absl::StatusOr<std::vector<Action>> PlanRestart(const state::VmRecord& desired,
     if (!desired.force_stop) return actions;
   }
   actions.push_back({ActionKind::kEndRestart, "the guest does not run any more"});
-  AddStart(observed, actions);
+  AddStart(desired, observed, actions);
   return actions;
 }
 
@@ -149,6 +183,8 @@ absl::StatusOr<std::vector<Action>> PlanRunning(const state::VmRecord& desired,
     case DomainState::kRunning:
       if (!observed.domain->persistent) {
         actions.push_back({ActionKind::kDefineDomain, "the running guest lost its definition"});
+      } else {
+        AddLiveChanges(desired, observed, actions);
       }
       return actions;
     case DomainState::kPaused:
@@ -161,7 +197,7 @@ absl::StatusOr<std::vector<Action>> PlanRunning(const state::VmRecord& desired,
           ", by hand or because its storage failed: see `virsh domstate --reason`, then resume it");
     case DomainState::kShutOff:
     case DomainState::kCrashed:
-      AddStart(observed, actions);
+      AddStart(desired, observed, actions);
       return actions;
   }
   return absl::InternalError("unknown domain state");
@@ -180,9 +216,12 @@ absl::StatusOr<std::vector<Action>> PlanStopped(const state::VmRecord& desired,
   if (!observed.domain->persistent) {
     actions.insert(actions.begin(),
                    {ActionKind::kDefineDomain, "the running guest lost its definition"});
-  } else if (observed.definition_is_stale && !IsActive(observed.domain)) {
-    // So that an older secret is seen to be used by nobody.
-    actions.push_back({ActionKind::kDefineDomain, kSecretChanged});
+  } else if (!IsActive(observed.domain) &&
+             (observed.definition_is_stale || observed.older.has_value())) {
+    if (MustGrow(desired, observed)) AddGrow(actions);
+    // So that an older secret, or a volume, is seen to be used by nobody.
+    actions.push_back({ActionKind::kDefineDomain,
+                       observed.definition_is_stale ? kSecretChanged : "the spec has changed"});
   }
   return actions;
 }
@@ -228,6 +267,10 @@ absl::StatusOr<std::vector<Action>> WithRecord(const state::VmRecord& desired,
 
 v1::Consequence ConsequenceOf(ActionKind kind) {
   switch (kind) {
+    case ActionKind::kGrowRootDisk:
+    case ActionKind::kAttachVolume:
+    case ActionKind::kDetachVolume:
+      return v1::HOT;
     case ActionKind::kShutdownDomain:
     case ActionKind::kDestroyDomain:
       return v1::STOPS_GUEST;
@@ -249,6 +292,12 @@ absl::string_view ActionName(ActionKind kind) {
       return "PREPARE_ROOT_DISK";
     case ActionKind::kPrepareConfigDrive:
       return "PREPARE_CONFIG_DRIVE";
+    case ActionKind::kGrowRootDisk:
+      return "GROW_ROOT_DISK";
+    case ActionKind::kAttachVolume:
+      return "ATTACH_VOLUME";
+    case ActionKind::kDetachVolume:
+      return "DETACH_VOLUME";
     case ActionKind::kDefineDomain:
       return "DEFINE_DOMAIN";
     case ActionKind::kStartDomain:
@@ -278,7 +327,8 @@ absl::string_view ActionName(ActionKind kind) {
 v1::PlannedAction Shown(const Action& action) {
   v1::PlannedAction shown;
   shown.set_action(std::string(ActionName(action.kind)));
-  shown.set_reason(action.reason);
+  shown.set_reason(action.volume_id.empty() ? action.reason
+                                            : absl::StrCat(action.reason, ": ", action.volume_id));
   shown.set_consequence(ConsequenceOf(action.kind));
   return shown;
 }

@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "agent/block/block_store.h"
 #include "agent/hypervisor/hypervisor.h"
+#include "agent/reconcile/live_changes.h"
 #include "agent/reconcile/vm_registrar.h"
 #include "agent/state/state_store.h"
 #include "hvagent/v1/push.pb.h"
@@ -27,19 +28,27 @@ struct ObservedVm {
   // Whether that domain is shut off, and what is defined names another secret, user or key than a
   // start now would use.
   bool definition_is_stale = false;
+  // Set where that domain's mark names an older spec than the VM has now.
+  std::optional<OlderDomain> older;
   // The epoch in that domain's mark; 0: none.
   int64_t marked_epoch = 0;
   // The disks that its guest may write, while it is active.
   std::vector<block::ImageName> writable_disks;
   Registration registration;
+  // Of the clients that the registry had for the VM's disks when it was looked at: a watch of
+  // theirs is what its own last QEMU left.
+  std::vector<std::string> known_addresses;
   // Another domain that has the VM's name.
   std::optional<hypervisor::DomainInfo> name_holder;
 };
 
 enum class ActionKind {
   kWriteRecord,         // what the VM is, in the registry, as this node's
-  kPrepareRootDisk,     // clone it, or find the clone that was made, and grow it
+  kPrepareRootDisk,     // clone it, or find what was made or is to be used, and grow what is ours
   kPrepareConfigDrive,  // write it, or find it written
+  kGrowRootDisk,        // and tell a running guest
+  kAttachVolume,        // to a running guest
+  kDetachVolume,        // asks a running guest to let go of it; done when libvirt says so
   kDefineDomain,
   kStartDomain,     // paused; then as kFinishStart
   kFinishStart,     // records who has the disks open, and lets the guest run
@@ -59,6 +68,7 @@ absl::string_view ActionName(ActionKind kind);
 struct Action {
   ActionKind kind;
   std::string reason;
+  std::string volume_id = "";  // that is attached or detached
   friend bool operator==(const Action&, const Action&) = default;
 };
 

@@ -61,9 +61,10 @@ struct Pushes::Decision {
   std::vector<state::VmChange> changes;
   v1::PushStateResponse response;
 
-  void Add(state::VmChange change, v1::VmChange::Kind kind, std::vector<std::string> fields = {}) {
+  void Add(state::VmChange change, v1::VmChange::Kind kind,
+           std::vector<v1::FieldChange> fields = {}) {
     v1::VmChange shown = Shown(change.vm, kind);
-    for (std::string& field : fields) shown.add_fields(std::move(field));
+    for (v1::FieldChange& field : fields) *shown.add_fields() = std::move(field);
     *response.add_changes() = std::move(shown);
     changes.push_back(std::move(change));
   }

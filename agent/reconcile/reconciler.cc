@@ -12,6 +12,13 @@
 #include "glog/logging.h"
 
 namespace hvagent::reconcile {
+namespace {
+
+bool IsAskedOfTheGuest(ActionKind kind) {
+  return kind == ActionKind::kShutdownDomain || kind == ActionKind::kDetachVolume;
+}
+
+}  // namespace
 
 Reconciler::Reconciler(ReconcilerOptions options, VmWorker& worker,
                        hypervisor::Hypervisor& hypervisor, state::StateStore& state,
@@ -100,52 +107,59 @@ void Reconciler::Reconcile(const Uuid& uuid) {
     return;
   }
 
-  const absl::StatusOr<Look> look = MakeItSo(**vm);
-  Outcome outcome{.generation = (*vm)->generation, .looked_at = looked_at};
-  if (!look.ok()) {
-    outcome.error = look.status();
+  Outcome outcome{
+      .generation = (*vm)->generation, .looked_at = looked_at, .claimed = (*vm)->claimed};
+  const absl::StatusOr<bool> owner_known = MakeItSo(**vm, outcome);
+  outcome.error = owner_known.status();
+  if (!outcome.error.ok()) {
     LOG(WARNING) << "vm " << uuid.ToString() << " (" << (*vm)->spec.name()
                  << "): " << outcome.error;
     if (IsRetryable(outcome.error)) queue_.AddAfter(uuid, NextBackoff(uuid));
   } else {
-    outcome.removed = look->converged && (*vm)->deleting;
-    outcome.converged = look->converged && !(*vm)->deleting;
-    if (look->in_doubt) {
+    outcome.removed = outcome.converged && (*vm)->deleting;
+    outcome.converged = outcome.converged && !(*vm)->deleting;
+    if (!*owner_known) {
       queue_.AddAfter(uuid, NextBackoff(uuid));
     } else {
       ResetBackoff(uuid);
-      if (!look->converged) queue_.AddAfter(uuid, options_.shutdown_retry);
+      if (!outcome.converged && !outcome.removed) queue_.AddAfter(uuid, options_.ask_again);
     }
   }
   board_.Publish(uuid, outcome);
 }
 
-absl::StatusOr<Reconciler::Look> Reconciler::MakeItSo(const state::VmRecord& vm) {
+absl::StatusOr<bool> Reconciler::MakeItSo(const state::VmRecord& vm, Outcome& outcome) {
   ASSIGN_OR_RETURN(ObservedVm observed, worker_.Observe(vm));
+  if (observed.domain.has_value()) outcome.domain_state = observed.domain->state;
+  if (observed.older.has_value() && outcome.domain_state == hypervisor::DomainState::kRunning) {
+    outcome.pending_restart = CompareWithGuest(*observed.older, vm.spec).pending_restart;
+  }
   ASSIGN_OR_RETURN(const std::vector<Action> actions, Plan(vm, observed));
   bool waits_for_guest = false;
   for (const Action& action : actions) {
-    if (action.kind == ActionKind::kShutdownDomain) {
+    if (IsAskedOfTheGuest(action.kind)) {
       waits_for_guest = true;
-      // Its events while it shuts down bring us here again: one press of the button is enough.
-      if (!ShutdownIsDue(vm)) continue;
+      // Its events meanwhile bring us here again: asking once is enough.
+      if (!MayAsk(vm, action)) continue;
     }
     LOG(INFO) << "vm " << vm.uuid.ToString() << " (" << vm.spec.name()
               << "): " << ActionName(action.kind) << ": " << action.reason;
     RETURN_IF_ERROR(worker_.Run(vm, action, observed));
   }
+  outcome.converged = !waits_for_guest;
   if (!waits_for_guest) {
     MutexLock lock(mutex_);
     asked_.erase(vm.uuid);
   }
-  return Look{.converged = !waits_for_guest, .in_doubt = IsRetryable(observed.registration.status)};
+  return observed.registration.status.ok();
 }
 
-bool Reconciler::ShutdownIsDue(const state::VmRecord& vm) {
+bool Reconciler::MayAsk(const state::VmRecord& vm, const Action& action) {
   MutexLock lock(mutex_);
   const absl::Duration now = clock_.Monotonic();
-  const auto [it, first] = asked_.try_emplace(vm.uuid, now);
-  if (!first && now - it->second < options_.shutdown_retry) return false;
+  const auto [it, first] =
+      asked_[vm.uuid].try_emplace(std::make_pair(action.kind, action.volume_id), now);
+  if (!first && now - it->second < options_.ask_again) return false;
   it->second = now;
   return true;
 }

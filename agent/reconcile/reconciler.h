@@ -11,6 +11,7 @@
 #include <map>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -30,8 +31,8 @@ struct ReconcilerOptions {
   absl::Duration resync_period = absl::Seconds(60);
   absl::Duration first_backoff = absl::Milliseconds(500);
   absl::Duration max_backoff = absl::Seconds(30);
-  // How often a guest that was asked to shut down is asked again.
-  absl::Duration shutdown_retry = absl::Seconds(10);
+  // After which time a guest that was asked to shut down, or to let go of a disk, is asked again.
+  absl::Duration ask_again = absl::Seconds(10);
 };
 
 class Reconciler {
@@ -56,14 +57,11 @@ class Reconciler {
   void Resync();
   // One look and what follows from it.
   void Reconcile(const Uuid& uuid);
-  struct Look {
-    bool converged = false;  // otherwise the guest is still shutting down
-    // The registry could not be asked, so whether the VM is still this node's is not known.
-    bool in_doubt = false;
-  };
-  absl::StatusOr<Look> MakeItSo(const state::VmRecord& vm);
-  // Whether it is time to press the guest's power button (again).
-  bool ShutdownIsDue(const state::VmRecord& vm);
+  // Fills in what was seen and whether the VM is as it shall be now, or only waits for its guest.
+  // Returns whether the registry could be asked whose the VM is.
+  absl::StatusOr<bool> MakeItSo(const state::VmRecord& vm, Outcome& outcome);
+  // Whether it is time to ask the guest (again).
+  bool MayAsk(const state::VmRecord& vm, const Action& action);
   absl::Duration NextBackoff(const Uuid& uuid);
   void ResetBackoff(const Uuid& uuid);
 
@@ -81,8 +79,10 @@ class Reconciler {
   // A new connection to libvirt asks for everything to be looked at, from the resync thread.
   bool resync_now_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<Uuid, int> failures_ ABSL_GUARDED_BY(mutex_);  // in a row
-  // When each guest that shall stop was last asked to, on the monotonic clock.
-  std::map<Uuid, absl::Duration> asked_ ABSL_GUARDED_BY(mutex_);
+  // What each guest was last asked for (the action and its volume) and when, on the monotonic
+  // clock.
+  using Asked = std::map<std::pair<ActionKind, std::string>, absl::Duration>;
+  std::map<Uuid, Asked> asked_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread> threads_;
 };
 

@@ -13,6 +13,12 @@ std::optional<StatusBoard::Entry> StatusBoard::Get(const Uuid& uuid) const {
   return it->second;
 }
 
+bool Outcome::LooksLike(const Outcome& other) const {
+  return generation == other.generation && converged == other.converged && error == other.error &&
+         domain_state == other.domain_state && pending_restart == other.pending_restart &&
+         claimed == other.claimed;
+}
+
 bool StatusBoard::Waiter::SettledBy(const Outcome& outcome) const {
   if (outcome.looked_at < not_before) return false;
   if (outcome.removed) return true;
@@ -22,10 +28,11 @@ bool StatusBoard::Waiter::SettledBy(const Outcome& outcome) const {
 
 void StatusBoard::Publish(const Uuid& uuid, const Outcome& outcome) {
   std::vector<Done> called;
+  bool changed = false;
   {
     MutexLock lock(mutex_);
     if (outcome.removed) {
-      entries_.erase(uuid);
+      changed = entries_.erase(uuid) > 0;
     } else {
       auto [it, inserted] = entries_.try_emplace(uuid);
       const Outcome& old = it->second.outcome;
@@ -33,6 +40,7 @@ void StatusBoard::Publish(const Uuid& uuid, const Outcome& outcome) {
           ErrorReason(old.error) != ErrorReason(outcome.error)) {
         it->second.since = clock_.Now();
       }
+      changed = inserted || !old.LooksLike(outcome);
       it->second.outcome = outcome;
     }
     for (auto it = waiters_.begin(); it != waiters_.end();) {
@@ -44,6 +52,7 @@ void StatusBoard::Publish(const Uuid& uuid, const Outcome& outcome) {
       }
     }
   }
+  if (changed) feed_.Note(uuid, outcome.removed);
   const absl::Status result =
       outcome.converged || outcome.removed ? absl::OkStatus() : outcome.error;
   for (const Done& done : called) done(result);

@@ -8,10 +8,13 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "agent/hypervisor/hypervisor.h"
+#include "agent/reconcile/vm_feed.h"
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/uuid.h"
@@ -27,11 +30,20 @@ struct Outcome {
   absl::Status error;
   // The record is gone: a deletion came to its end.
   bool removed = false;
+  // As the look found the domain; nullopt: there was none, or libvirt did not answer.
+  std::optional<hypervisor::DomainState> domain_state;
+  // What the running guest has only from its next start, as paths of the spec's fields.
+  std::vector<std::string> pending_restart;
+  bool claimed = false;
+
+  // Whether a watcher would see no difference between this and `other`.
+  bool LooksLike(const Outcome& other) const;
 };
 
 class StatusBoard {
  public:
-  explicit StatusBoard(const Clock& clock) : clock_(clock) {}
+  // Each change that a watcher would see goes to `feed`. Both outlive the board.
+  StatusBoard(const Clock& clock, VmFeed& feed) : clock_(clock), feed_(feed) {}
 
   struct Entry {
     Outcome outcome;
@@ -65,6 +77,7 @@ class StatusBoard {
   };
 
   const Clock& clock_;
+  VmFeed& feed_;
   mutable Mutex mutex_;
   std::map<Uuid, Entry> entries_ ABSL_GUARDED_BY(mutex_);
   std::map<WaiterId, Waiter> waiters_ ABSL_GUARDED_BY(mutex_);

@@ -1,6 +1,6 @@
 #include "agent/reconcile/vm_change.h"
 
-#include <algorithm>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -8,9 +8,35 @@
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "base/uuid.h"
-#include "domain_xml/vm_spec.h"
+#include "domain_xml/spec_change.h"
 
 namespace hvagent::reconcile {
+namespace {
+
+using domain_xml::ChangeConsequence;
+
+v1::Consequence ConsequenceOf(ChangeConsequence consequence) {
+  switch (consequence) {
+    case ChangeConsequence::kHot:
+      return v1::HOT;
+    case ChangeConsequence::kPendingRestart:
+      return v1::NEEDS_RESTART;
+    case ChangeConsequence::kRecordOnly:
+    case ChangeConsequence::kRefused:
+      break;
+  }
+  return v1::CONSEQUENCE_UNSPECIFIED;
+}
+
+v1::FieldChange Shown(const domain_xml::SpecChange& change) {
+  v1::FieldChange shown;
+  shown.set_path(change.path);
+  shown.set_consequence(ConsequenceOf(change.consequence));
+  shown.set_how(change.how);
+  return shown;
+}
+
+}  // namespace
 
 absl::Status BeingDeleted(const state::VmRecord& vm) {
   return Error(absl::StatusCode::kFailedPrecondition, "VM_DELETING",
@@ -27,21 +53,32 @@ absl::StatusOr<DecidedChange> DecideChange(const std::optional<state::VmRecord>&
             .vm = {.uuid = uuid, .spec = std::move(wanted), .generation = 1, .create_time = now}}};
   }
   if (stored->deleting) return BeingDeleted(*stored);
-  DecidedChange decided{.change = {.vm = *stored, .seen_generation = stored->generation},
-                        .fields = domain_xml::DifferingFields(stored->spec, wanted)};
-  if (decided.fields.empty()) return decided;
-  std::vector<std::string> fixed;
-  std::copy_if(decided.fields.begin(), decided.fields.end(), std::back_inserter(fixed),
-               [](const std::string& field) { return field != "power_state"; });
-  if (!fixed.empty()) {
+  DecidedChange decided{.change = {.vm = *stored, .seen_generation = stored->generation}};
+  const auto spec_changes = domain_xml::CompareSpecs(stored->spec, wanted);
+  std::vector<std::string> refused;
+  for (const domain_xml::SpecChange& change : spec_changes) {
+    decided.fields.push_back(Shown(change));
+    if (change.consequence != ChangeConsequence::kRefused) continue;
+    refused.push_back(absl::StrCat(change.path, " (", change.how, ")"));
+  }
+  if (!refused.empty()) {
     ASSIGN_OR_RETURN(const bool nothing_exists, worker.NothingExists(*stored));
     if (!nothing_exists) {
       return Error(absl::StatusCode::kFailedPrecondition, "VM_SPEC_DIFFERS",
                    absl::StrCat("VM ", stored->uuid.ToString(), " (", stored->spec.name(),
-                                ") exists with another spec: only power_state can change, not ",
-                                absl::StrJoin(fixed, ", "), "; delete it first"));
+                                ") exists with another spec, and what differs cannot change: ",
+                                absl::StrJoin(refused, ", "), "; delete it first"));
     }
   }
+  if (!spec_changes.empty()) decided.change.replaces = stored->spec;
+  if (stored->spec.power_state() != wanted.power_state()) {
+    v1::FieldChange& power = decided.fields.emplace_back();
+    power.set_path("power_state");
+    power.set_how(wanted.power_state() == v1::STOPPED ? "the guest is stopped"
+                                                      : "the guest is started");
+    if (wanted.power_state() == v1::STOPPED) power.set_consequence(v1::STOPS_GUEST);
+  }
+  if (decided.fields.empty()) return decided;
   state::VmRecord& vm = decided.change.vm;
   vm.spec = std::move(wanted);
   vm.force_stop = false;

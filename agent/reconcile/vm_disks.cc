@@ -76,6 +76,8 @@ block::SnapshotName VmDisks::GoldenSnapshot(const v1::VmSpec& spec) const {
 }
 
 bool VmDisks::IsOurRootDisk(const state::VmRecord& vm, const ImageInfo& disk) const {
+  if (!domain_xml::OwnsRootDisk(vm.spec)) return false;
+  if (vm.spec.root_disk().image().empty()) return OwnerIs(vm, disk).value_or(false);
   return OwnerIs(vm, disk).value_or(disk.parent == GoldenSnapshot(vm.spec) && IsYoung(vm, disk));
 }
 
@@ -107,7 +109,43 @@ absl::Status VmDisks::CheckImage(const v1::VmSpec& spec) {
   return absl::OkStatus();
 }
 
+absl::Status VmDisks::CheckRootDiskSource(const v1::VmSpec& spec) {
+  const v1::RootDisk& disk = spec.root_disk();
+  if (!disk.image().empty()) return CheckImage(spec);
+  if (!disk.volume().empty()) {
+    const ImageName volume = {volumes_pool_, "", domain_xml::VolumeName(disk.volume())};
+    return Annotate(block_.GetImage(volume).status(), "root_disk.volume");
+  }
+  ASSIGN_OR_RETURN(const Uuid vm, Uuid::Parse(spec.uuid()));
+  const absl::StatusOr<ImageInfo> found = block_.GetImage(RootDisk(vm));
+  if (!found.ok()) return Annotate(found.status(), "root_disk.existing");
+  const std::optional<DiskMark> mark = MarkOf(*found);
+  if (disk.existing() == v1::ADOPT && mark.has_value() && mark->vm != vm.ToString()) {
+    return NotOurs("ROOT_DISK_NOT_OURS", RootDisk(vm));
+  }
+  if (disk.size_gib() != 0 && GiB(disk.size_gib()) < found->size) {
+    return InvalidField("root_disk.size_gib",
+                        absl::StrCat(disk.size_gib(), " GiB is smaller than the disk to adopt, of ",
+                                     found->size.count(), " bytes"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status VmDisks::PrepareRootDisk(const state::VmRecord& vm) {
+  if (!vm.spec.root_disk().image().empty()) return CloneRootDisk(vm);
+  RETURN_IF_ERROR(CheckRootDiskSource(vm.spec));
+  return domain_xml::OwnsRootDisk(vm.spec) ? AdoptRootDisk(vm) : absl::OkStatus();
+}
+
+absl::Status VmDisks::AdoptRootDisk(const state::VmRecord& vm) {
+  block::ImageChange change = {.metadata = MarkFor(vm)};
+  if (const uint64_t size = vm.spec.root_disk().size_gib(); size != 0) {
+    change.grow_to = GiB(size);
+  }
+  return block_.AmendImage(RootDisk(vm.uuid), change);
+}
+
+absl::Status VmDisks::CloneRootDisk(const state::VmRecord& vm) {
   const ImageName disk = RootDisk(vm.uuid);
   const absl::Status cloned = block_.CloneImage(GoldenSnapshot(vm.spec), disk);
   if (absl::IsAlreadyExists(cloned)) {

@@ -1,5 +1,6 @@
-// The disks that belong to a VM and go with it: its root disk `<uuid>_disk`, a clone of an image,
-// and its config drive `<uuid>_disk.config`.
+// The disks that belong to a VM and go with it: its root disk `<uuid>_disk`, a clone of an image or
+// one that was adopted, and its config drive `<uuid>_disk.config`. A root disk that is a volume, or
+// that exists and is not adopted, is looked for and otherwise left alone.
 //
 // Every call looks before it acts, since after a crash nothing is replayed: it finishes what a
 // crash cut off, and leaves alone what was not made for the VM. Thread-safe; blocks on Ceph.
@@ -36,19 +37,24 @@ std::optional<DiskMark> MarkOf(const block::ImageInfo& disk);
 class VmDisks {
  public:
   // `block` outlives this object.
-  VmDisks(block::BlockStore& block, std::string images_pool, std::string vms_pool)
-      : block_(block), images_pool_(std::move(images_pool)), vms_pool_(std::move(vms_pool)) {}
+  VmDisks(block::BlockStore& block, std::string images_pool, std::string vms_pool,
+          std::string volumes_pool)
+      : block_(block),
+        images_pool_(std::move(images_pool)),
+        vms_pool_(std::move(vms_pool)),
+        volumes_pool_(std::move(volumes_pool)) {}
 
   block::ImageName RootDisk(const Uuid& vm) const;
   block::ImageName ConfigDrive(const Uuid& vm) const;
 
-  // Whether the VM's root disk is there, made for it here.
+  // Whether the VM's root disk is there, made or adopted for it here.
   absl::StatusOr<bool> HasRootDisk(const state::VmRecord& vm);
 
-  // What PrepareRootDisk wants of the image, checked without a disk.
-  absl::Status CheckImage(const v1::VmSpec& spec);
+  // What PrepareRootDisk wants of the image, volume or disk, checked without an effect.
+  absl::Status CheckRootDiskSource(const v1::VmSpec& spec);
 
-  // Clones the image's golden snapshot, grows the clone and marks it.
+  // Clones the image's golden snapshot, grows the clone and marks it; or grows and marks a disk to
+  // adopt; or finds the volume or the disk to keep.
   // Errors: NOT_FOUND (IMAGE_NOT_FOUND, SNAPSHOT_NOT_FOUND), FAILED_PRECONDITION
   // (SNAPSHOT_NOT_PROTECTED), INVALID_ARGUMENT (root_disk.size_gib under the image's size),
   // ALREADY_EXISTS (ROOT_DISK_NOT_OURS); nothing is left behind by any of them.
@@ -65,6 +71,9 @@ class VmDisks {
 
  private:
   block::SnapshotName GoldenSnapshot(const v1::VmSpec& spec) const;
+  absl::Status CheckImage(const v1::VmSpec& spec);
+  absl::Status CloneRootDisk(const state::VmRecord& vm);
+  absl::Status AdoptRootDisk(const state::VmRecord& vm);
   // What is wrong with the image, in the spec's terms, once `failed` says that something is. On the
   // boot path nobody looks before: Ceph itself refuses, and the look costs a dozen round trips.
   absl::Status WhyUnfit(const v1::VmSpec& spec, const absl::Status& failed);
@@ -75,6 +84,7 @@ class VmDisks {
   block::BlockStore& block_;
   const std::string images_pool_;
   const std::string vms_pool_;
+  const std::string volumes_pool_;
 };
 
 }  // namespace hvagent::reconcile

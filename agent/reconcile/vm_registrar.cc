@@ -48,6 +48,15 @@ bool Registration::Says(const state::VmRecord& vm) const {
          MessageDifferencer::Equals(entry->record.spec(), vm.spec);
 }
 
+std::vector<std::string> Registration::Addresses() const {
+  std::vector<std::string> addresses;
+  if (!entry.has_value()) return addresses;
+  for (const RegistryRecord::Disk& disk : entry->record.disks()) {
+    addresses.insert(addresses.end(), disk.addresses().begin(), disk.addresses().end());
+  }
+  return addresses;
+}
+
 bool Registration::HasAddressesOf(const std::vector<ImageName>& disks) const {
   if (!entry.has_value()) return false;
   const auto& recorded = entry->record.disks();

@@ -36,6 +36,8 @@ struct Registration {
   }
   // Whether it has the generation and spec of `vm`.
   bool Says(const state::VmRecord& vm) const;
+  // All of the addresses that it has.
+  std::vector<std::string> Addresses() const;
   // Whether it has an address for each of these disks.
   bool HasAddressesOf(const std::vector<block::ImageName>& disks) const;
 };

@@ -6,9 +6,11 @@
 
 #include "agent/reconcile/guest_secret.h"
 #include "agent/reconcile/monitors.h"
+#include "base/error.h"
 #include "base/status_macros.h"
 #include "domain_xml/disk_use.h"
 #include "domain_xml/domain_xml.h"
+#include "domain_xml/live_disks.h"
 #include "domain_xml/secret_use.h"
 #include "domain_xml/vm_spec.h"
 
@@ -57,12 +59,13 @@ VmWorker::VmWorker(VmWorkerOptions options, hypervisor::Hypervisor& hypervisor,
       hypervisor_(hypervisor),
       block_(block),
       state_(state),
-      disks_(block, options_.images_pool, options_.vms_pool),
+      disks_(block, options_.images_pool, options_.vms_pool, options_.volumes_pool),
       registrar_(registry, block, options_.node_name) {}
 
 absl::StatusOr<ObservedVm> VmWorker::Observe(const state::VmRecord& vm) {
   ASSIGN_OR_RETURN(ObservedVm observed, LookAtDomain(vm));
   observed.registration = registrar_.Look(vm.uuid);
+  observed.known_addresses = observed.registration.Addresses();
   return observed;
 }
 
@@ -77,7 +80,11 @@ absl::StatusOr<ObservedVm> VmWorker::LookAtDomain(const state::VmRecord& vm) {
       const auto mark = domain_xml::ParseMark(*xml);
       observed.domain_is_ours = mark.ok() && mark->has_value();
       const bool does_not_run = DoesNotRun(*observed.domain);
-      if (observed.domain_is_ours) observed.marked_epoch = (*mark)->epoch;
+      if (observed.domain_is_ours) {
+        observed.marked_epoch = (*mark)->epoch;
+        ASSIGN_OR_RETURN(observed.older,
+                         LookAtOlderSpec(vm, *xml, (*mark)->generation, does_not_run));
+      }
       if (observed.domain_is_ours && !does_not_run) {
         ASSIGN_OR_RETURN(observed.writable_disks, WritableDisks(*xml));
       }
@@ -88,6 +95,24 @@ absl::StatusOr<ObservedVm> VmWorker::LookAtDomain(const state::VmRecord& vm) {
   ASSIGN_OR_RETURN(auto by_name, Optional(hypervisor_.GetDomainByName(vm.spec.name())));
   if (by_name.has_value() && by_name->uuid != vm.uuid) observed.name_holder = std::move(by_name);
   return observed;
+}
+
+absl::StatusOr<std::optional<OlderDomain>> VmWorker::LookAtOlderSpec(const state::VmRecord& vm,
+                                                                     absl::string_view xml,
+                                                                     int64_t generation,
+                                                                     bool does_not_run) {
+  if (generation == vm.generation) return std::nullopt;
+  ASSIGN_OR_RETURN(std::optional<v1::VmSpec> spec, state_.GetFormerSpec(vm.uuid, generation));
+  if (!spec.has_value()) return std::nullopt;
+  OlderDomain older{.spec = *std::move(spec), .defined_generation = generation};
+  ASSIGN_OR_RETURN(older.disks, domain_xml::LiveDisksOf(xml));
+  if (does_not_run) return older;
+  const auto definition = hypervisor_.GetDefinition(vm.uuid);
+  if (ErrorReason(definition.status()) == "DOMAIN_TRANSIENT") return older;
+  RETURN_IF_ERROR(definition.status());
+  const auto mark = domain_xml::ParseMark(definition->Reveal());
+  if (mark.ok() && mark->has_value()) older.defined_generation = (*mark)->generation;
+  return older;
 }
 
 bool VmWorker::IsStale(absl::string_view xml, const domain_xml::DomainMark& mark) {
@@ -118,10 +143,17 @@ absl::Status VmWorker::Run(const state::VmRecord& vm, const Action& action, Obse
       return disks_.PrepareRootDisk(vm);
     case ActionKind::kPrepareConfigDrive:
       return disks_.PrepareConfigDrive(vm);
+    case ActionKind::kGrowRootDisk:
+      return GrowRootDisk(vm);
+    case ActionKind::kAttachVolume:
+      return AttachVolume(vm, action.volume_id, observed);
+    case ActionKind::kDetachVolume:
+      return hypervisor_.DetachDisk(vm.uuid, options_.volumes_pool,
+                                    domain_xml::VolumeName(action.volume_id));
     case ActionKind::kDefineDomain:
       return DefineDomain(vm, observed.registration.epoch());
     case ActionKind::kStartDomain:
-      return StartDomain(vm, observed.registration);
+      return StartDomain(vm, observed);
     case ActionKind::kFinishStart:
       return FinishStart(vm, observed.registration);
     case ActionKind::kShutdownDomain:
@@ -190,11 +222,74 @@ absl::Status VmWorker::DefineDomain(const state::VmRecord& vm, int64_t epoch) {
   return hypervisor_.DefineDomain(xml);
 }
 
-absl::Status VmWorker::StartDomain(const state::VmRecord& vm, Registration& registration) {
-  if (options_.before_start) {
-    ASSIGN_OR_RETURN(const state::SecretBinding secret, GuestSecret(state_, options_.guest_entity));
-    RETURN_IF_ERROR(options_.before_start(secret.entity));
+absl::Status VmWorker::MakeSecretUsable() {
+  if (!options_.before_start) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const state::SecretBinding secret, GuestSecret(state_, options_.guest_entity));
+  return options_.before_start(secret.entity);
+}
+
+absl::Status VmWorker::GrowRootDisk(const state::VmRecord& vm) {
+  const block::ImageName disk = disks_.RootDisk(vm.uuid);
+  const Bytes size = GiB(vm.spec.root_disk().size_gib());
+  RETURN_IF_ERROR(block_.AmendImage(disk, {.grow_to = size, .metadata = {}}));
+  return hypervisor_.ResizeDisk(vm.uuid, disk.pool, disk.name, size.count());
+}
+
+absl::Status VmWorker::AttachVolume(const state::VmRecord& vm, const std::string& id,
+                                    ObservedVm& observed) {
+  ASSIGN_OR_RETURN(const domain_xml::DomainSpec spec,
+                   Resolve(vm.spec, vm.generation, observed.registration.epoch()));
+  const auto disk =
+      std::find_if(spec.disks.begin(), spec.disks.end(), [&](const domain_xml::RbdDisk& candidate) {
+        return candidate.image == domain_xml::VolumeName(id);
+      });
+  if (disk == spec.disks.end()) return absl::InternalError("the volume is not in the spec");
+  RETURN_IF_ERROR(CheckNotInUse(*disk, observed));
+  RETURN_IF_ERROR(MakeSecretUsable());
+  ASSIGN_OR_RETURN(std::string xml, hypervisor_.GetDomainXml(vm.uuid));
+  ASSIGN_OR_RETURN(const auto live, domain_xml::LiveDisksOf(xml));
+  const auto index = static_cast<size_t>(disk - spec.disks.begin());
+  ASSIGN_OR_RETURN(const std::string attachment, domain_xml::RenderAttachment(spec, index, live));
+  RETURN_IF_ERROR(hypervisor_.AttachDisk(vm.uuid, attachment));
+  // Whom to fence is known at once, since the guest may write at once.
+  ASSIGN_OR_RETURN(xml, hypervisor_.GetDomainXml(vm.uuid));
+  ASSIGN_OR_RETURN(const std::vector<block::ImageName> disks, WritableDisks(xml));
+  return registrar_.Write(vm, RegistryRecord::RUNNING, disks, /*epoch=*/0, observed.registration);
+}
+
+// Of a volume; a root disk is the VM's, and the registry says where that may run. librbd's
+// exclusive lock goes to whoever asks for it, so it keeps no second guest away.
+absl::Status VmWorker::CheckNotInUse(const domain_xml::RbdDisk& disk, const ObservedVm& observed) {
+  if (disk.read_only || disk.shareable) return absl::OkStatus();
+  const block::ImageName image = {disk.pool, disk.rados_namespace, disk.image};
+  ASSIGN_OR_RETURN(const std::vector<std::string> watchers, block_.ListWatchers(image));
+  const auto& known = observed.known_addresses;
+  for (const std::string& address : watchers) {
+    if (block_.IsOwnWatcher(address)) continue;
+    if (std::find(known.begin(), known.end(), address) != known.end()) continue;
+    return Error(absl::StatusCode::kUnavailable, "DISK_IN_USE",
+                 absl::StrCat("somebody else has ", image.ToString(), " open (", address,
+                              "): a guest that was given it too would destroy its data; take it "
+                              "from there first. One that died is seen for half a minute"));
   }
+  return absl::OkStatus();
+}
+
+absl::Status VmWorker::CheckVolumesNotInUse(const state::VmRecord& vm, const ObservedVm& observed) {
+  if (vm.spec.volumes().empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const domain_xml::DomainSpec spec,
+                   Resolve(vm.spec, vm.generation, observed.registration.epoch()));
+  for (const domain_xml::RbdDisk& disk : spec.disks) {
+    if (disk.pool != options_.volumes_pool) continue;
+    RETURN_IF_ERROR(CheckNotInUse(disk, observed));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VmWorker::StartDomain(const state::VmRecord& vm, ObservedVm& observed) {
+  Registration& registration = observed.registration;
+  RETURN_IF_ERROR(CheckVolumesNotInUse(vm, observed));
+  RETURN_IF_ERROR(MakeSecretUsable());
   // From here on there may be a QEMU whose address nobody knows.
   RETURN_IF_ERROR(
       registrar_.Write(vm, RegistryRecord::STARTING, /*disks=*/{}, /*epoch=*/0, registration));

@@ -7,6 +7,7 @@
 #define HVAGENT_AGENT_RECONCILE_VM_WORKER_H_
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -56,7 +57,9 @@ class VmWorker {
   absl::StatusOr<bool> NothingExists(const state::VmRecord& vm);
 
   // The checks of PREPARE_ROOT_DISK without the disk.
-  absl::Status CheckImage(const v1::VmSpec& spec) { return disks_.CheckImage(spec); }
+  absl::Status CheckRootDiskSource(const v1::VmSpec& spec) {
+    return disks_.CheckRootDiskSource(spec);
+  }
 
   // What the VM's domain is on this node, with live monitors and the guests' secret. `epoch` is 0
   // while there is none. Errors: GuestSecret's; of libvirt and Ceph.
@@ -70,9 +73,19 @@ class VmWorker {
   absl::StatusOr<ObservedVm> LookAtDomain(const state::VmRecord& vm);
   // Whether a start now would use another secret than the one that `xml` names.
   bool IsStale(absl::string_view xml, const domain_xml::DomainMark& mark);
+  // What the domain with that XML was made of, where that is not the VM's spec as it is now.
+  absl::StatusOr<std::optional<OlderDomain>> LookAtOlderSpec(const state::VmRecord& vm,
+                                                             absl::string_view xml,
+                                                             int64_t generation, bool does_not_run);
   absl::Status WriteRecord(const state::VmRecord& vm, ObservedVm& observed);
+  absl::Status GrowRootDisk(const state::VmRecord& vm);
+  absl::Status AttachVolume(const state::VmRecord& vm, const std::string& id, ObservedVm& observed);
+  // Errors: UNAVAILABLE (DISK_IN_USE).
+  absl::Status CheckNotInUse(const domain_xml::RbdDisk& disk, const ObservedVm& observed);
+  absl::Status CheckVolumesNotInUse(const state::VmRecord& vm, const ObservedVm& observed);
+  absl::Status MakeSecretUsable();
   absl::Status DefineDomain(const state::VmRecord& vm, int64_t epoch);
-  absl::Status StartDomain(const state::VmRecord& vm, Registration& registration);
+  absl::Status StartDomain(const state::VmRecord& vm, ObservedVm& observed);
   absl::Status FinishStart(const state::VmRecord& vm, Registration& registration);
 
   const VmWorkerOptions options_;

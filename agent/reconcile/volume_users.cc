@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kPage = 500;
 
 bool Has(const v1::VmSpec& spec, const Uuid& volume) {
+  if (spec.root_disk().volume() == volume.ToString()) return true;
   return std::any_of(spec.volumes().begin(), spec.volumes().end(),
                      [&](const v1::VolumeAttachment& attachment) {
                        const auto id = Uuid::Parse(attachment.id());

@@ -41,7 +41,8 @@ std::string NameIn(const v1::PushStateRequest& push, const v1::PushStateResponse
 NodeService::NodeService(const SettleContext& settle, std::string backend,
                          const reconcile::VmWorkerOptions& options,
                          hypervisor::Hypervisor& hypervisor, block::BlockStore& block,
-                         state::StateStore& state, NodeHealth& health, reconcile::Pushes& pushes)
+                         state::StateStore& state, NodeHealth& health, reconcile::Pushes& pushes,
+                         const WatchContext& watch)
     : settle_(settle),
       backend_(std::move(backend)),
       options_(options),
@@ -49,7 +50,8 @@ NodeService::NodeService(const SettleContext& settle, std::string backend,
       block_(block),
       state_(state),
       health_(health),
-      pushes_(pushes) {}
+      pushes_(pushes),
+      watch_(watch) {}
 
 grpc::ServerUnaryReactor* NodeService::GetNode(grpc::CallbackServerContext* context,
                                                const v1::GetNodeRequest* request,
@@ -104,6 +106,12 @@ absl::StatusOr<std::vector<SettleCall::Target>> NodeService::Push(
     targets.push_back({.uuid = uuid, .generation = generation, .wait = true});
   }
   return targets;
+}
+
+grpc::ServerWriteReactor<v1::StateEvent>* NodeService::WatchState(
+    grpc::CallbackServerContext* context, const v1::WatchStateRequest* request) {
+  (void)context;
+  return new WatchCall(*request, watch_);
 }
 
 absl::StatusOr<v1::Node> NodeService::Describe() {

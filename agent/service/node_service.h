@@ -11,6 +11,7 @@
 #include "agent/reconcile/vm_worker.h"
 #include "agent/service/node_health.h"
 #include "agent/service/settle_call.h"
+#include "agent/service/watch_call.h"
 #include "agent/state/state_store.h"
 #include "hvagent/v1/node_service.grpc.pb.h"
 
@@ -22,13 +23,15 @@ class NodeService final : public v1::NodeService::CallbackService {
   NodeService(const SettleContext& settle, std::string backend,
               const reconcile::VmWorkerOptions& options, hypervisor::Hypervisor& hypervisor,
               block::BlockStore& block, state::StateStore& state, NodeHealth& health,
-              reconcile::Pushes& pushes);
+              reconcile::Pushes& pushes, const WatchContext& watch);
 
   grpc::ServerUnaryReactor* GetNode(grpc::CallbackServerContext* context,
                                     const v1::GetNodeRequest* request, v1::Node* response) override;
   grpc::ServerUnaryReactor* PushState(grpc::CallbackServerContext* context,
                                       const v1::PushStateRequest* request,
                                       v1::PushStateResponse* response) override;
+  grpc::ServerWriteReactor<v1::StateEvent>* WatchState(
+      grpc::CallbackServerContext* context, const v1::WatchStateRequest* request) override;
 
  private:
   absl::StatusOr<v1::Node> Describe();
@@ -48,6 +51,7 @@ class NodeService final : public v1::NodeService::CallbackService {
   state::StateStore& state_;
   NodeHealth& health_;
   reconcile::Pushes& pushes_;
+  const WatchContext watch_;
 };
 
 }  // namespace hvagent::service

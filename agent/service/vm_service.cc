@@ -224,12 +224,49 @@ grpc::ServerUnaryReactor* VmService::Delete(grpc::CallbackServerContext* context
       [] { return absl::OkStatus(); });
 }
 
+grpc::ServerUnaryReactor* VmService::AttachVolume(grpc::CallbackServerContext* context,
+                                                  const v1::AttachVolumeRequest* request,
+                                                  v1::Vm* response) {
+  return SettleCall::Start(
+      context, settle_,
+      [this, request]() -> absl::StatusOr<Target> {
+        if (!Uuid::Parse(request->volume().id()).ok()) {
+          return InvalidField("volume.id", "must be the UUID of a volume");
+        }
+        ASSIGN_OR_RETURN(const RequestKey key, KeyOf("VmService.AttachVolume", *request));
+        ASSIGN_OR_RETURN(const VmRecord vm,
+                         vms_.AttachVolume(request->id(), request->volume(), key));
+        return TargetOf(vm, request->wait());
+      },
+      [this, request, response] { return Show(request->id(), response); });
+}
+
+grpc::ServerUnaryReactor* VmService::DetachVolume(grpc::CallbackServerContext* context,
+                                                  const v1::DetachVolumeRequest* request,
+                                                  v1::Vm* response) {
+  return SettleCall::Start(
+      context, settle_,
+      [this, request]() -> absl::StatusOr<Target> {
+        ASSIGN_OR_RETURN(const RequestKey key, KeyOf("VmService.DetachVolume", *request));
+        ASSIGN_OR_RETURN(const VmRecord vm,
+                         vms_.DetachVolume(request->id(), request->volume_id(), key));
+        return TargetOf(vm, request->wait());
+      },
+      [this, request, response] { return Show(request->id(), response); });
+}
+
 grpc::ServerUnaryReactor* VmService::Snapshot(grpc::CallbackServerContext* context,
                                               const v1::SnapshotVmRequest* request,
                                               v1::Operation* response) {
   return AnswerOnPool<v1::Operation>(
       context, settle_.pool, response, [this, request]() -> absl::StatusOr<v1::Operation> {
         ASSIGN_OR_RETURN(const VmRecord vm, vms_.Find(request->id()));
+        if (!vm.spec.root_disk().volume().empty()) {
+          return Error(absl::StatusCode::kFailedPrecondition, "ROOT_DISK_IS_VOLUME",
+                       absl::StrCat("the root disk of VM ", vm.uuid.ToString(), " is volume ",
+                                    vm.spec.root_disk().volume(),
+                                    ": make a snapshot of the volume, and volumes from that"));
+        }
         // By its UUID: a name may be another VM's when the job goes on after a restart.
         v1::SnapshotVmRequest resolved = *request;
         resolved.set_id(vm.uuid.ToString());

@@ -49,6 +49,12 @@ class VmService final : public v1::VmService::CallbackService {
   grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* context,
                                    const v1::DeleteVmRequest* request,
                                    v1::DeleteVmResponse* response) override;
+  grpc::ServerUnaryReactor* AttachVolume(grpc::CallbackServerContext* context,
+                                         const v1::AttachVolumeRequest* request,
+                                         v1::Vm* response) override;
+  grpc::ServerUnaryReactor* DetachVolume(grpc::CallbackServerContext* context,
+                                         const v1::DetachVolumeRequest* request,
+                                         v1::Vm* response) override;
   grpc::ServerUnaryReactor* Snapshot(grpc::CallbackServerContext* context,
                                      const v1::SnapshotVmRequest* request,
                                      v1::Operation* response) override;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/error.h"
 #include "domain_xml/vm_spec.h"
 #include "google/protobuf/util/time_util.h"
@@ -44,6 +45,15 @@ v1::Vm VmView::Show(const state::VmRecord& vm) {
   return Build(vm, domain.status());
 }
 
+v1::Vm VmView::ShowAsSeen(const state::VmRecord& vm) const {
+  const auto entry = board_.Get(vm.uuid);
+  if (!entry.has_value()) return Build(vm, v1::POWER_STATE_UNSPECIFIED);
+  const reconcile::Outcome& outcome = entry->outcome;
+  if (outcome.domain_state.has_value()) return Build(vm, ToProto(*outcome.domain_state));
+  // Without a domain it does not run; but where the look failed, nobody knows.
+  return Build(vm, outcome.error.ok() ? v1::STOPPED : v1::POWER_STATE_UNSPECIFIED);
+}
+
 std::vector<v1::Vm> VmView::ShowAll(const std::vector<state::VmRecord>& vms) {
   const auto domains = hypervisor_.ListDomains();
   std::map<Uuid, v1::PowerState> power;
@@ -71,8 +81,12 @@ v1::Vm VmView::Build(const state::VmRecord& vm, const absl::StatusOr<v1::PowerSt
   v1::VmStatus& status = *shown.mutable_status();
   if (power.ok()) status.set_power_state(*power);
   *status.add_conditions() = ReadyCondition(vm, power);
+  if (power.ok() && *power == v1::RUNNING) AddPendingRestart(vm, status);
   status.set_node(options_.node_name);
-  status.set_root_disk(absl::StrCat(options_.vms_pool, "/", domain_xml::RootDiskName(vm.uuid)));
+  const std::string& volume = vm.spec.root_disk().volume();
+  status.set_root_disk(
+      volume.empty() ? absl::StrCat(options_.vms_pool, "/", domain_xml::RootDiskName(vm.uuid))
+                     : absl::StrCat(options_.volumes_pool, "/", domain_xml::VolumeName(volume)));
   if (!options_.serial_log_dir.empty()) {
     status.set_serial_log_file(
         absl::StrCat(options_.serial_log_dir, "/", vm.uuid.ToString(), ".serial.log"));
@@ -80,6 +94,18 @@ v1::Vm VmView::Build(const state::VmRecord& vm, const absl::StatusOr<v1::PowerSt
   status.set_deleting(vm.deleting);
   status.set_claimed(vm.claimed);
   return shown;
+}
+
+void VmView::AddPendingRestart(const state::VmRecord& vm, v1::VmStatus& status) const {
+  const auto entry = board_.Get(vm.uuid);
+  if (!entry.has_value() || entry->outcome.pending_restart.empty()) return;
+  v1::Condition& pending = *status.add_conditions();
+  pending.set_type("PENDING_RESTART");
+  pending.set_status(v1::Condition::TRUE);
+  pending.set_reason("SPEC_CHANGED");
+  pending.set_message(absl::StrCat(absl::StrJoin(entry->outcome.pending_restart, ", "),
+                                   ": the guest has it from its next start"));
+  pending.set_observed_generation(entry->outcome.generation);
 }
 
 v1::Condition VmView::ReadyCondition(const state::VmRecord& vm,

@@ -22,11 +22,14 @@ class VmView {
          const reconcile::VmWorkerOptions& options);
 
   v1::Vm Show(const state::VmRecord& vm);
+  // As the last look at the VM found it, without asking anybody.
+  v1::Vm ShowAsSeen(const state::VmRecord& vm) const;
   // One call to libvirt for all.
   std::vector<v1::Vm> ShowAll(const std::vector<state::VmRecord>& vms);
 
  private:
   v1::Vm Build(const state::VmRecord& vm, const absl::StatusOr<v1::PowerState>& power) const;
+  void AddPendingRestart(const state::VmRecord& vm, v1::VmStatus& status) const;
   v1::Condition ReadyCondition(const state::VmRecord& vm,
                                const absl::StatusOr<v1::PowerState>& power) const;
 

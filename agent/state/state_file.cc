@@ -45,6 +45,12 @@ constexpr char kSchema[] = R"sql(
     spec BLOB NOT NULL,
     claimed INTEGER NOT NULL DEFAULT 0
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE former_specs (
+    uuid BLOB NOT NULL,
+    last_generation INTEGER NOT NULL,
+    spec BLOB NOT NULL,
+    PRIMARY KEY (uuid, last_generation)
+  ) STRICT, WITHOUT ROWID;
   CREATE TABLE pushes (
     id INTEGER PRIMARY KEY NOT NULL CHECK (id = 1),
     controller TEXT NOT NULL,
@@ -100,6 +106,12 @@ constexpr const char* kUpgrades[] = {
 )sql",
     R"sql(
   ALTER TABLE vms ADD COLUMN claimed INTEGER NOT NULL DEFAULT 0;
+  CREATE TABLE former_specs (
+    uuid BLOB NOT NULL,
+    last_generation INTEGER NOT NULL,
+    spec BLOB NOT NULL,
+    PRIMARY KEY (uuid, last_generation)
+  ) STRICT, WITHOUT ROWID;
   CREATE TABLE pushes (
     id INTEGER PRIMARY KEY NOT NULL CHECK (id = 1),
     controller TEXT NOT NULL,

@@ -23,6 +23,8 @@ constexpr char kSelectVm[] =
 constexpr char kSelectSecret[] =
     "SELECT entity, uuid, usage, ephemeral, private, replacing, fingerprint, generation, "
     "sealed_key, prove_time, superseded_by FROM secrets ";
+// Of one VM.
+constexpr int64_t kFormerSpecs = 100;
 constexpr char kSelectRequest[] = "SELECT method, body_digest FROM requests ";
 
 Blob ToBlob(const Uuid& uuid) {
@@ -175,6 +177,25 @@ absl::Status UpdateClaim(Database& database, const VmRecord& vm) {
       database.Prepare("UPDATE vms SET claimed = ?2 WHERE uuid = ?1", ToBlob(vm.uuid), vm.claimed));
 }
 
+// Keeps what the VM was until now, for as long as a guest may run with it.
+absl::Status InsertFormerSpec(Database& database, const VmChange& change) {
+  const Blob uuid = ToBlob(change.vm.uuid);
+  RETURN_IF_ERROR(RunOnce(database.Prepare(
+      "INSERT OR REPLACE INTO former_specs (uuid, last_generation, spec) VALUES (?1, ?2, ?3)", uuid,
+      change.seen_generation, Blob{change.replaces->SerializeAsString()})));
+  return RunOnce(database.Prepare(
+      "DELETE FROM former_specs WHERE uuid = ?1 AND last_generation < (SELECT last_generation "
+      "FROM former_specs WHERE uuid = ?1 ORDER BY last_generation DESC LIMIT 1 OFFSET ?2)",
+      uuid, kFormerSpecs - 1));
+}
+
+// spec
+absl::StatusOr<v1::VmSpec> ReadSpec(const Statement& row) {
+  v1::VmSpec spec;
+  RETURN_IF_ERROR(ReadMessage(row, 0, spec));
+  return spec;
+}
+
 // controller, term, generation, digest
 absl::StatusOr<PushRecord> ReadPush(const Statement& row) {
   return PushRecord{.controller = std::string(row.Bytes(0)),
@@ -277,8 +298,20 @@ absl::Status StateStore::EndRestart(const Uuid& uuid, int64_t generation) {
 }
 
 absl::Status StateStore::RemoveVm(const Uuid& uuid) {
-  return impl_->Write([&](Database& database) {
+  return impl_->Write([&](Database& database) -> absl::Status {
+    RETURN_IF_ERROR(
+        RunOnce(database.Prepare("DELETE FROM former_specs WHERE uuid = ?1", ToBlob(uuid))));
     return RunOnce(database.Prepare("DELETE FROM vms WHERE uuid = ?1", ToBlob(uuid)));
+  });
+}
+
+absl::StatusOr<std::optional<v1::VmSpec>> StateStore::GetFormerSpec(const Uuid& uuid,
+                                                                    int64_t generation) {
+  return impl_->Read([&](Database& database) {
+    return ReadOne(database.Prepare("SELECT spec FROM former_specs WHERE uuid = ?1 AND "
+                                    "last_generation >= ?2 ORDER BY last_generation LIMIT 1",
+                                    ToBlob(uuid), generation),
+                   &ReadSpec);
   });
 }
 
@@ -289,6 +322,7 @@ absl::Status StateStore::Commit(const Changes& changes) {
       RETURN_IF_ERROR(change.vm.generation == change.seen_generation
                           ? UpdateClaim(database, change.vm)
                           : InsertVm(database, change.vm));
+      if (change.replaces.has_value()) RETURN_IF_ERROR(InsertFormerSpec(database, change));
     }
     if (changes.push.has_value()) RETURN_IF_ERROR(InsertPush(database, *changes.push));
     if (changes.request_id.empty()) return absl::OkStatus();

@@ -44,6 +44,9 @@ struct VmRecord {
 struct VmChange {
   VmRecord vm;
   int64_t seen_generation = 0;
+  // What the spec was until now, where more than its power state is another one: a guest that runs
+  // may have it still.
+  std::optional<v1::VmSpec> replaces;
 };
 
 // The last push of a controller: (term, generation) grows with each.
@@ -121,6 +124,9 @@ class StateStore {
   absl::Status EndRestart(const Uuid& uuid, int64_t generation);
   // Idempotent.
   absl::Status RemoveVm(const Uuid& uuid);
+  // The spec that the VM had at `generation`, where it had another one than now (but for its power
+  // state). Of a VM that changed more than 100 times since, the oldest of those.
+  absl::StatusOr<std::optional<v1::VmSpec>> GetFormerSpec(const Uuid& uuid, int64_t generation);
   // Changes VMs, all or none, and remembers with them what asked for it.
   // Errors: ABORTED (VM_CHANGED) when a VM is not at the generation that its change saw,
   // ALREADY_EXISTS (VM_NAME_TAKEN; REQUEST_ID_USED: the id is there).

@@ -103,11 +103,11 @@ TEST_F(BadInputTest, ADiskThatIsSmallerThanItsImage) {
 TEST_F(BadInputTest, AVmThatExistsWithAnotherSpec) {
   ASSERT_OK(client_.ApplyVm(GuideVm()));
   v1::VmSpec other = GuideVm();
-  other.set_memory_mib(512);
+  other.mutable_root_disk()->set_image("another");
   const auto applied = client_.ApplyVm(other);
   EXPECT_THAT(applied, Fails(absl::StatusCode::kFailedPrecondition, "VM_SPEC_DIFFERS"));
-  ExpectClearLine(applied.status(), "memory_mib");
-  EXPECT_EQ(client_.GetVm(kVmUuid)->spec().memory_mib(), GuideVm().memory_mib());
+  ExpectClearLine(applied.status(), "root_disk.image");
+  EXPECT_EQ(client_.GetVm(kVmUuid)->spec().root_disk().image(), GuideVm().root_disk().image());
 }
 
 TEST_F(BadInputTest, TheNameOfAnotherVm) {

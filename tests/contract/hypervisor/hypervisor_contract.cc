@@ -283,6 +283,27 @@ TEST_P(HypervisorContract, RebootNeedsRunningDomainAndKeepsItRunning) {
   EXPECT_THAT(hypervisor().RebootDomain(domain.uuid, false), IsOk());
 }
 
+TEST_P(HypervisorContract, OnlyARunningGuestIsGivenADisk) {
+  constexpr char kDisk[] =
+      "<disk type='network'><source protocol='rbd' name='volumes/none'/><target dev='vdq'/></disk>";
+  const TestDomain domain = DefinedDomain();
+  EXPECT_THAT(hypervisor().AttachDisk(Uuid::Random(), kDisk),
+              Fails(absl::StatusCode::kNotFound, "DOMAIN_NOT_FOUND"));
+  EXPECT_THAT(hypervisor().AttachDisk(domain.uuid, kDisk),
+              Fails(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING"));
+  EXPECT_EQ(hypervisor().AttachDisk(domain.uuid, "<interface/>").code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_P(HypervisorContract, WhoHasNoSuchDiskIsNotAskedForIt) {
+  EXPECT_THAT(hypervisor().DetachDisk(Uuid::Random(), "volumes", "none"),
+              Fails(absl::StatusCode::kNotFound, "DOMAIN_NOT_FOUND"));
+  const TestDomain domain = DefinedDomain();
+  EXPECT_THAT(hypervisor().DetachDisk(domain.uuid, "volumes", "none"), IsOk());
+  ASSERT_THAT(hypervisor().StartDomain(domain.uuid), IsOk());
+  EXPECT_THAT(hypervisor().DetachDisk(domain.uuid, "volumes", "none"), IsOk());
+}
+
 TEST_P(HypervisorContract, OnlyARunningGuestWithAnAgentIsFrozenAndThawed) {
   const TestDomain domain = DefinedDomain();
   const auto not_running = Fails(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING");

@@ -16,6 +16,7 @@ namespace hvagent::domain_xml {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::Optional;
 
 std::string Golden(const std::string& name) {
@@ -42,6 +43,44 @@ TEST(RenderTest, WritesMachineFirmwareAndCpu) {
   auto xml = Render(MachineSpec());
   ASSERT_TRUE(xml.ok()) << xml.status();
   EXPECT_EQ(*xml, Golden("machine.xml"));
+}
+
+TEST(RenderTest, WritesAllThatCanBeSaidOfADisk) {
+  auto xml = Render(DisksSpec());
+  ASSERT_TRUE(xml.ok()) << xml.status();
+  EXPECT_EQ(*xml, Golden("disks.xml"));
+}
+
+TEST(RenderTest, WritesEveryKindOfNic) {
+  auto xml = Render(NicsSpec());
+  ASSERT_TRUE(xml.ok()) << xml.status();
+  EXPECT_EQ(*xml, Golden("nics.xml"));
+}
+
+TEST(RenderTest, WritesOtherDevices) {
+  auto xml = Render(DevicesSpec());
+  ASSERT_TRUE(xml.ok()) << xml.status();
+  EXPECT_EQ(*xml, Golden("devices.xml"));
+}
+
+TEST(RenderTest, WritesNumaNodesAndThePlaceOnTheNode) {
+  auto xml = Render(PlacementSpec());
+  ASSERT_TRUE(xml.ok()) << xml.status();
+  EXPECT_EQ(*xml, Golden("placement.xml"));
+}
+
+TEST(RenderTest, ScsiDisksHaveAControllerForEachFifteenLetters) {
+  DomainSpec spec = GuideSpec();
+  for (char letter = 'a'; letter <= 'p'; ++letter) {
+    RbdDisk disk = spec.disks[1];
+    disk.bus = letter < 'd' ? DiskBus::kSata : DiskBus::kScsi;
+    disk.target = absl::StrCat("sd", std::string(1, letter));
+    spec.disks.push_back(disk);
+  }
+  const std::string xml = *Render(spec);
+  EXPECT_THAT(xml, HasSubstr("<controller type=\"scsi\" index=\"0\" model=\"virtio-scsi\" />"));
+  EXPECT_THAT(xml, HasSubstr("<controller type=\"scsi\" index=\"1\" model=\"virtio-scsi\" />"));
+  EXPECT_THAT(xml, Not(HasSubstr("<controller type=\"scsi\" index=\"2\"")));
 }
 
 TEST(RenderTest, SaysWhichValueCannotBeWritten) {
@@ -84,7 +123,30 @@ TEST(RenderTest, SaysWhichValueCannotBeWritten) {
       {"disks[0].auth.username", [](DomainSpec& s) { s.disks[0].auth->username = "\r"; }},
       {"disks[0].target", [](DomainSpec& s) { s.disks[0].target = ""; }},
       {"disks[1].serial", [](DomainSpec& s) { s.disks[1].serial = "\x80"; }},
-      {"nics[0].bridge", [](DomainSpec& s) { s.nics[0].bridge = ""; }},
+      {"disks[0].iothread",
+       [](DomainSpec& s) {
+         s.disks[0].bus = DiskBus::kScsi;
+         s.disks[0].iothread = 1;
+       }},
+      {"disks[0].read_errors",
+       [](DomainSpec& s) { s.disks[0].read_errors = ErrorPolicy::kEnospace; }},
+      {"disks[0].io_tune.group", [](DomainSpec& s) { s.disks[0].io_tune.group = "\n"; }},
+      {"max_memory_mib", [](DomainSpec& s) { s.max_memory_mib = s.memory_mib; }},
+      {"numa_nodes[0].cpus", [](DomainSpec& s) { s.numa_nodes = {{.memory_mib = 1}}; }},
+      {"numa_nodes[0].memory_mib", [](DomainSpec& s) { s.numa_nodes = {{.cpus = {0}}}; }},
+      {"host.vcpu_pins[0].host_cpus", [](DomainSpec& s) { s.host.vcpu_pins.emplace_back(); }},
+      {"nics[0].source_name", [](DomainSpec& s) { s.nics[0].source_name = ""; }},
+      {"nics[0].source_name", [](DomainSpec& s) { s.nics[0].source = NicSource::kUnplugged; }},
+      {"nics[0].open_vswitch",
+       [](DomainSpec& s) {
+         s.nics[0].source = NicSource::kNetwork;
+         s.nics[0].open_vswitch.emplace();
+       }},
+      {"nics[0].open_vswitch.interface_id",
+       [](DomainSpec& s) { s.nics[0].open_vswitch.emplace(); }},
+      {"nics[0].filter.name", [](DomainSpec& s) { s.nics[0].filter.emplace(); }},
+      {"nics[0].filter.ips",
+       [](DomainSpec& s) { s.nics[0].filter = NicFilter{.name = "a", .ips = {""}}; }},
       {"nics[0].mac", [](DomainSpec& s) { s.nics[0].mac = "\n"; }},
   };
   for (const auto& c : kCases) {
@@ -111,7 +173,9 @@ TEST(DomainXmlTest, ParseOfRenderIsTheSpec) {
 TEST(ParseTest, ReadsMemoryInTheUnitsThatLibvirtAndPeopleWrite) {
   const std::string xml = *Render(GuideSpec());
   const auto with_memory = [&](const char* memory) {
-    return Parse(absl::StrReplaceAll(xml, {{"<memory unit=\"KiB\">262144</memory>", memory}}));
+    return Parse(
+        absl::StrReplaceAll(xml, {{"<memory unit=\"KiB\">262144</memory>", memory},
+                                  {"<currentMemory unit=\"KiB\">262144</currentMemory>", ""}}));
   };
   EXPECT_EQ(with_memory("<memory unit='MiB'>300</memory>")->memory_mib, 300);
   EXPECT_EQ(with_memory("<memory unit='KiB'>1024</memory>")->memory_mib, 1);
@@ -138,6 +202,19 @@ TEST(ParseTest, TakesAVersionForLibvirtsChoiceUnlessItWasAskedFor) {
   EXPECT_EQ(machine_of("pc-q35-7.2", "pc-q35-6.0"), "q35");
 }
 
+TEST(ParseTest, TakesUnsaidErrorPoliciesForWhatQemuDoesThen) {
+  const std::string xml = *Render(MinimalSpec());
+  const auto disk_with = [&](const char* policies) {
+    return Parse(absl::StrReplaceAll(xml,
+                                     {{R"( error_policy="stop" rerror_policy="stop")", policies}}))
+        ->disks[0];
+  };
+  EXPECT_EQ(disk_with("").write_errors, ErrorPolicy::kEnospace);
+  EXPECT_EQ(disk_with("").read_errors, ErrorPolicy::kReport);
+  EXPECT_EQ(disk_with(R"( error_policy="stop")").read_errors, ErrorPolicy::kStop);
+  EXPECT_EQ(disk_with(R"( error_policy="report")").read_errors, ErrorPolicy::kReport);
+}
+
 TEST(ParseTest, RefusesWhatIsNoDomainSpec) {
   const std::string xml = *Render(GuideSpec());
   const struct {
@@ -159,8 +236,33 @@ TEST(ParseTest, RefusesWhatIsNoDomainSpec) {
       {"protocol=\"rbd\"", "protocol=\"nbd\"", "source/@protocol"},
       {"name=\"vms/65bd684f-0414-4b58-9924-af681091be09_disk\"", "name=\"a\"", "source/@name"},
       {"port=\"6789\"", "port=\"65536\"", "host/@port"},
-      {"bus=\"virtio\"", "bus=\"scsi\"", "target/@bus"},
-      {"interface type=\"bridge\"", "interface type=\"network\"", "interface/@type"},
+      {"bus=\"virtio\"", "bus=\"ide\"", "target/@bus"},
+      {" error_policy=\"stop\"", " error_policy=\"ignore\"", "driver/@error_policy"},
+      {"rerror_policy=\"stop\"", "rerror_policy=\"ignore\"", "driver/@rerror_policy"},
+      {"discard=\"unmap\"", "detect_zeroes=\"yes\"", "driver/@detect_zeroes"},
+      {"discard=\"unmap\"", "iothread=\"x\"", "driver/@iothread"},
+      {"<boot order=\"1\"", "<boot order=\"x\"", "boot/@order"},
+      {"<boot order=\"1\" />", "<iotune><read_iops_sec_max>-1</read_iops_sec_max></iotune>",
+       "iotune/read_iops_sec_max"},
+      {"interface type=\"bridge\"", "interface type=\"direct\"", "interface/@type"},
+      {"<source bridge", "<virtualport type=\"802.1Qbg\"/><source bridge", "virtualport/@type"},
+      {"<source bridge", "<vlan><tag id=\"4\"/></vlan><source bridge", "virtualport/@type"},
+      {"<source bridge", "<filterref><parameter name=\"X\"/></filterref><source bridge",
+       "parameter/@name"},
+      {"<source bridge", "<mtu size=\"x\"/><source bridge", "mtu/@size"},
+      {"<rng", "<watchdog model=\"x\"/><rng", "watchdog/@model"},
+      {"<rng", "<watchdog model=\"ib700\" action=\"x\"/><rng", "watchdog/@action"},
+      {"<rng", "<graphics type=\"spice\"/><rng", "graphics/@type"},
+      {"<rng", "<graphics type=\"vnc\"/><rng", "listen/@type"},
+      {"<rng", R"(<graphics type="vnc"><listen type="address" address="0.0.0.0"/></graphics><rng)",
+       "listen/@address"},
+      {"<rng", R"(<graphics type="vnc"><listen type="socket"/><listen/></graphics><rng)",
+       "more than one"},
+      {"</os>", "</os><cputune><vcpupin vcpu=\"0\" cpuset=\"x\"/></cputune>", "vcpupin/@cpuset"},
+      {"</os>", "</os><numatune><memory mode=\"preferred\"/></numatune>", "memory/@mode"},
+      {"</os>", "</os><cpu><numa><cell id=\"1\"/></numa></cpu>", "cell/@id"},
+      {"<currentMemory unit=\"KiB\">262144", "<currentMemory unit=\"KiB\">263168",
+       "is more than memory"},
       {"<model type=\"virtio\"", "<model type=\"rtl8139\"", "model/@type"},
       {"machine=\"pc\"", "machine=\"microvm\"", "os/type/@machine"},
       {"<os>", "<os firmware=\"coreboot\">", "os/@firmware"},

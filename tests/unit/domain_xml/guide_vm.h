@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "domain_xml/vm_spec.h"
 #include "hvagent/v1/vm.pb.h"
 
 namespace hvagent::domain_xml {
@@ -36,6 +37,24 @@ inline v1::VmSpec With(const Change& change) {
   v1::VmSpec spec = GuideVm();
   change(spec);
   return spec;
+}
+
+// Where the guide's VM becomes the guide's domain.
+inline Placement GuidePlacement() {
+  Placement placement;
+  placement.node = "compute-1";
+  placement.type = DomainType::kKvm;
+  placement.vms_pool = "vms";
+  placement.volumes_pool = "volumes";
+  placement.monitors = {{"172.18.22.234", 6789}, {"172.18.22.235", 6789}, {"172.18.22.236", 6789}};
+  placement.auth = CephAuth{.username = "cinder",
+                            .secret_uuid = *Uuid::Parse("4810c760-dc42-4e5f-9d41-7346db7d7da2")};
+  placement.secret = SecretStamp{.entity = "client.cinder",
+                                 .fingerprint = "9c8f3d2a41b07e65",
+                                 .generation_unix_s = 1700000000};
+  placement.serial_log_dir = "/var/log/libvirt/qemu";
+  placement.generation = 7;
+  return placement;
 }
 
 }  // namespace hvagent::domain_xml

@@ -56,7 +56,8 @@ class LibvirtTest : public ::testing::Test {
 };
 
 TEST_F(LibvirtTest, TakesTheGuidesDomainAndGivesTheSameSpecBack) {
-  for (const DomainSpec& spec : {GuideSpec(), MinimalSpec(), MachineSpec()}) {
+  for (const DomainSpec& spec : {GuideSpec(), MinimalSpec(), MachineSpec(), DisksSpec(), NicsSpec(),
+                                 DevicesSpec(), PlacementSpec()}) {
     const std::string dump = DefineAndDump(spec);
     auto parsed = Parse(dump);
     ASSERT_TRUE(parsed.ok()) << parsed.status() << "\n" << dump;
@@ -65,7 +66,7 @@ TEST_F(LibvirtTest, TakesTheGuidesDomainAndGivesTheSameSpecBack) {
 }
 
 TEST_F(LibvirtTest, TakesRandomSpecsAndGivesThemBack) {
-  for (uint64_t seed = 0; seed < 100; ++seed) {
+  for (uint64_t seed = 0; seed < 300; ++seed) {
     std::mt19937_64 random(seed);
     const DomainSpec spec = RandomSpec(random, Texts::kLibvirt);
     const std::string dump = DefineAndDump(spec);

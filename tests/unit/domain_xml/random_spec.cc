@@ -1,7 +1,9 @@
 #include "tests/unit/domain_xml/random_spec.h"
 
+#include <algorithm>
 #include <initializer_list>
 #include <limits>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,8 +34,20 @@ class Generator {
     }
     const int disks = 1 + static_cast<int>(Below(OneIn(8) ? 26 : 4));
     for (int i = 0; i < disks; ++i) spec.disks.push_back(Disk(i));
-    const int nics = static_cast<int>(Below(4));
-    for (int i = 0; i < nics; ++i) spec.nics.push_back(Nic());
+    NameTargets(spec);
+    if (OneIn(3)) spec.max_memory_mib = spec.memory_mib + Below(1 << 10) + 1;
+    if (OneIn(3)) spec.balloon_stats_s = Below(60) + 1;
+    if (OneIn(3)) spec.host = AnyHost(spec.vcpus);
+    if (OneIn(3)) AddNumaNodes(spec);
+    const uint32_t nics = Below(4);
+    for (uint32_t i = 0; i < nics; ++i) spec.nics.push_back(AnyNic(i));
+    spec.vnc = static_cast<Vnc>(Below(3));
+    spec.guest_agent = !OneIn(4);
+    spec.rng = !OneIn(4);
+    if (OneIn(3)) {
+      spec.watchdog = Watchdog{.model = static_cast<WatchdogModel>(Below(2)),
+                               .action = static_cast<WatchdogAction>(Below(5))};
+    }
     if (!OneIn(4)) spec.serial_log_file = absl::StrCat("/var/log/", Name(), ".serial.log");
     spec.mark.agent_node = OneIn(8) ? "" : Name();
     spec.mark.generation = OneIn(8) ? std::numeric_limits<int64_t>::max() : Below(1000);
@@ -154,16 +168,100 @@ class Generator {
     if (!OneIn(4)) disk.auth = CephAuth{.username = UserName(), .secret_uuid = AnyUuid()};
     disk.cache = static_cast<CacheMode>(Below(5));
     disk.discard = static_cast<DiscardMode>(Below(3));
-    disk.target = absl::StrCat("vd", std::string(1, static_cast<char>('a' + index)));
+    disk.detect_zeroes = static_cast<DetectZeroes>(Below(3));
+    disk.write_errors = static_cast<ErrorPolicy>(Below(3));
+    disk.read_errors = static_cast<ErrorPolicy>(Below(2));
     if (OneIn(2)) disk.serial = PlainName();
     disk.read_only = index > 0 && OneIn(3);
+    disk.shareable = OneIn(4);
+    if (OneIn(2)) disk.boot_order = static_cast<uint32_t>(index) + 1;
+    disk.bus = static_cast<DiskBus>(Below(3));
+    if (disk.bus == DiskBus::kVirtio && OneIn(3)) disk.iothread = Below(4) + 1;
+    if (OneIn(3)) disk.io_tune = AnyIoTune();
     return disk;
   }
 
-  BridgeNic Nic() {
-    return {.bridge = absl::StrCat("br", Below(100)),
-            .mac = absl::StrFormat("52:54:00:%02x:%02x:%02x", Below(256), Below(256), Below(256)),
-            .model = static_cast<NicModel>(Below(2))};
+  // Those of one bus together, as libvirt keeps them.
+  static void NameTargets(DomainSpec& spec) {
+    std::stable_sort(spec.disks.begin(), spec.disks.end(),
+                     [](const RbdDisk& a, const RbdDisk& b) { return a.bus < b.bus; });
+    char virtio = 'a';
+    char other = 'a';
+    for (RbdDisk& disk : spec.disks) {
+      disk.target = disk.bus == DiskBus::kVirtio ? absl::StrCat("vd", std::string(1, virtio++))
+                                                 : absl::StrCat("sd", std::string(1, other++));
+    }
+  }
+
+  IoLimit Limit() {
+    IoLimit limit{.rate = Below(1 << 30) + 1};
+    if (OneIn(2)) limit.burst = limit.rate + Below(1 << 20);
+    if (limit.burst != 0 && OneIn(2)) limit.burst_s = Below(60) + 1;
+    return limit;
+  }
+
+  IoTune AnyIoTune() {
+    IoTune tune;
+    if (OneIn(2)) {
+      tune.total_bytes = Limit();
+    } else {
+      tune.read_bytes = Limit();
+      if (OneIn(2)) tune.write_bytes = Limit();
+    }
+    if (OneIn(2)) {
+      tune.total_iops = Limit();
+      tune.size_iops = Below(1 << 20);
+    } else if (OneIn(2)) {
+      tune.write_iops = Limit();
+    }
+    return tune;
+  }
+
+  Nic AnyNic(uint32_t index) {
+    Nic nic;
+    nic.source = static_cast<NicSource>(Below(3));
+    if (nic.source != NicSource::kUnplugged) nic.source_name = absl::StrCat("br", Below(100));
+    nic.mac = absl::StrFormat("52:54:00:%02x:%02x:%02x", Below(256), Below(256), index);
+    nic.model = static_cast<NicModel>(Below(3));
+    if (OneIn(3) && nic.source != NicSource::kUnplugged) nic.mtu = 1000 + Below(9000);
+    if (OneIn(3) && nic.model == NicModel::kVirtio) nic.queues = Below(16) + 2;
+    if (OneIn(3) && nic.source == NicSource::kBridge) {
+      nic.open_vswitch = OpenVswitchPort{.interface_id = AnyUuid().ToString()};
+      for (uint32_t tag = Below(3); tag > 0; --tag) nic.open_vswitch->vlan_tags.push_back(tag * 7);
+    } else if (OneIn(2) && nic.source != NicSource::kUnplugged) {
+      nic.filter = NicFilter{.name = "clean-traffic"};
+      for (uint32_t i = Below(3); i > 0; --i) nic.filter->ips.push_back(absl::StrCat("10.0.0.", i));
+    }
+    nic.link_down = OneIn(4);
+    if (OneIn(4)) nic.boot_order = 100 + index;
+    return nic;
+  }
+
+  std::set<uint32_t> AnySet(uint32_t limit) {
+    std::set<uint32_t> set = {Below(limit)};
+    for (uint32_t i = Below(6); i > 0; --i) set.insert(Below(limit));
+    return set;
+  }
+
+  HostPlacement AnyHost(uint32_t vcpus) {
+    HostPlacement host;
+    for (uint32_t vcpu = 0; vcpu < vcpus; ++vcpu) {
+      if (OneIn(4)) host.vcpu_pins.push_back({.vcpu = vcpu, .host_cpus = AnySet(64)});
+    }
+    if (OneIn(2)) host.emulator_cpus = AnySet(64);
+    if (OneIn(2)) host.memory_nodes = AnySet(8);
+    if (OneIn(2)) host.hugepage_kib = OneIn(2) ? 2048 : 1048576;
+    return host;
+  }
+
+  // Two that share all vCPUs and all memory.
+  void AddNumaNodes(DomainSpec& spec) {
+    const uint64_t memory = std::max(spec.memory_mib, spec.max_memory_mib);
+    if (spec.vcpus < 2 || memory < 2) return;
+    spec.numa_nodes = {{.memory_mib = memory / 2}, {.memory_mib = memory - memory / 2}};
+    for (uint32_t cpu = 0; cpu < spec.vcpus; ++cpu) {
+      spec.numa_nodes[cpu < 2 ? cpu : Below(2)].cpus.insert(cpu);
+    }
   }
 
   std::mt19937_64& random_;

@@ -21,23 +21,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Optional;
 
-Placement GuidePlacement() {
-  Placement placement;
-  placement.node = "compute-1";
-  placement.type = DomainType::kKvm;
-  placement.vms_pool = "vms";
-  placement.volumes_pool = "volumes";
-  placement.monitors = {{"172.18.22.234", 6789}, {"172.18.22.235", 6789}, {"172.18.22.236", 6789}};
-  placement.auth = CephAuth{.username = "cinder",
-                            .secret_uuid = *Uuid::Parse("4810c760-dc42-4e5f-9d41-7346db7d7da2")};
-  placement.secret = SecretStamp{.entity = "client.cinder",
-                                 .fingerprint = "9c8f3d2a41b07e65",
-                                 .generation_unix_s = 1700000000};
-  placement.serial_log_dir = "/var/log/libvirt/qemu";
-  placement.generation = 7;
-  return placement;
-}
-
 TEST(ValidateVmSpecTest, AcceptsTheGuidesVm) {
   EXPECT_EQ(ValidateVmSpec(GuideVm()), absl::OkStatus());
 }
@@ -183,10 +166,12 @@ TEST(NormalizeTest, FillsInWhatTheCpuLeftOut) {
     s.mutable_cpu()->add_features()->set_name("vmx");
     s.mutable_cpu()->mutable_topology()->set_cores(4);
   });
-  const v1::VmSpec full = With([](v1::VmSpec& s) {
+  v1::VmSpec full = With([](v1::VmSpec& s) {
     s.set_vcpus(4);
     s.set_machine("pc");
     s.set_firmware(v1::BIOS);
+    s.set_guest_agent(true);
+    s.set_rng(true);
     s.mutable_cpu()->set_mode(v1::NAMED);
     s.mutable_cpu()->set_model("EPYC");
     v1::CpuFeature& feature = *s.mutable_cpu()->add_features();
@@ -197,6 +182,8 @@ TEST(NormalizeTest, FillsInWhatTheCpuLeftOut) {
     topology.set_cores(4);
     topology.set_threads(1);
   });
+  *full.mutable_root_disk() = Normalize(full).root_disk();
+  *full.mutable_volumes() = Normalize(full).volumes();
   EXPECT_TRUE(MessageDifferencer::Equals(Normalize(terse), full));
   EXPECT_EQ(ValidateVmSpec(full), absl::OkStatus());
 }
@@ -208,7 +195,17 @@ TEST(NormalizeTest, KeepsWhatWasChosen) {
     s.mutable_nics(0)->set_model("e1000");
     s.set_machine("pc-q35-7.2");
     s.set_firmware(v1::UEFI);
+    s.set_guest_agent(false);
+    s.set_rng(true);
     s.mutable_cpu()->set_mode(v1::HOST_PASSTHROUGH);
+    s.mutable_root_disk()->set_bus(v1::SATA);
+    s.mutable_root_disk()->set_boot_order(7);
+    s.mutable_root_disk()->set_error_policy(v1::REPORT);
+    s.mutable_root_disk()->set_read_error_policy(v1::REPORT);
+    s.mutable_volumes(0)->set_bus(v1::SCSI);
+    s.mutable_volumes(0)->set_serial("data");
+    s.mutable_volumes(0)->set_error_policy(v1::ENOSPACE);
+    s.mutable_volumes(0)->set_read_error_policy(v1::STOP);
   });
   EXPECT_TRUE(MessageDifferencer::Equals(Normalize(chosen), chosen));
 }

@@ -88,6 +88,29 @@ absl::Status ReadError(const std::string& yaml) {
   return status;
 }
 
+TEST(YamlTest, TagsAreReadAndWrittenInTheOrderOfTheirKeys) {
+  v1::VmSpec spec;
+  ASSERT_EQ(ReadYaml("tags: {team: blue, app/tier: \"1\"}", &spec), absl::OkStatus());
+  EXPECT_EQ(spec.tags().at("team"), "blue");
+  EXPECT_EQ(spec.tags().at("app/tier"), "1");
+  const auto yaml = WriteYaml(spec);
+  EXPECT_EQ(*yaml, "tags:\n  app/tier: \"1\"\n  team: blue\n");
+  v1::VmSpec read_back;
+  ASSERT_EQ(ReadYaml(*yaml, &read_back), absl::OkStatus());
+  EXPECT_TRUE(MessageDifferencer::Equals(spec, read_back));
+
+  EXPECT_THAT(ErrorField(ReadYaml("tags: {a: b, a: c}", &spec)), Optional(std::string("tags[a]")));
+  EXPECT_THAT(ErrorField(ReadYaml("tags: {a: [b]}", &spec)), Optional(std::string("tags[a]")));
+  EXPECT_THAT(ErrorField(ReadYaml("tags: [a]", &spec)), Optional(std::string("tags")));
+}
+
+TEST(YamlTest, AFlagThatIsTrueWhenLeftOutCanBeFalse) {
+  v1::VmSpec spec;
+  ASSERT_EQ(ReadYaml("{guest_agent: false}", &spec), absl::OkStatus());
+  EXPECT_TRUE(spec.has_guest_agent());
+  EXPECT_EQ(*WriteYaml(spec), "guest_agent: false\n");
+}
+
 TEST(ReadYamlTest, ReadsTheManifest) {
   EXPECT_TRUE(MessageDifferencer::Equals(Read<v1::Manifest>(kManifest), GuideManifest()));
 }

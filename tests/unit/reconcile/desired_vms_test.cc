@@ -32,7 +32,8 @@ class DesiredVmsTest : public ::testing::Test {
   }
 
   MemoryNode node_;
-  StatusBoard board_{SystemClock()};
+  VmFeed feed_;
+  StatusBoard board_{SystemClock(), feed_};
   Reconciler reconciler_{{}, node_.worker, node_.hypervisor, *node_.state, board_, SystemClock()};
   state::RequestLog requests_{*node_.state, SystemClock()};
   DesiredVms vms_{*node_.state, requests_, node_.worker, reconciler_, SystemClock()};
@@ -67,16 +68,16 @@ TEST_F(DesiredVmsTest, ApplyingTheSameSpecAgainChangesNothing) {
   EXPECT_EQ(vms_.Apply(GuideVm(), {})->generation, 1);
 }
 
-TEST_F(DesiredVmsTest, ApplyChangesThePowerStateOfWhatExistsAndNothingElse) {
+TEST_F(DesiredVmsTest, ApplyChangesNothingOfWhatExistsThatCannotChange) {
   ASSERT_OK(vms_.Apply(GuideVm(), {}));
   MakeItSo();
   v1::VmSpec spec = GuideVm();
   spec.set_power_state(v1::STOPPED);
   EXPECT_EQ(vms_.Apply(spec, {})->generation, 2);
-  spec.set_memory_mib(512);
+  spec.mutable_root_disk()->set_image("another");
   const auto refused = vms_.Apply(spec, {});
   EXPECT_THAT(refused, Fails(absl::StatusCode::kFailedPrecondition, "VM_SPEC_DIFFERS"));
-  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("memory_mib"));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("root_disk.image"));
 }
 
 TEST_F(DesiredVmsTest, AWishThatNeverCameTrueMayBeCorrected) {

@@ -74,6 +74,19 @@ TEST(PlanTest, AStoppedVmIsMadeButNotStarted) {
               ElementsAre(ActionKind::kPrepareRootDisk, ActionKind::kDefineDomain));
 }
 
+TEST(PlanTest, RemovesNoRootDiskThatIsNotTheVmsOwn) {
+  VmRecord vm = Wanted(v1::RUNNING);
+  vm.deleting = true;
+  vm.spec.clear_root_disk();
+  vm.spec.mutable_root_disk()->set_volume("af7ce6b7-12c2-4bdf-933c-884a4f514617");
+  EXPECT_THAT(Kinds(Plan(vm, {})), ElementsAre(ActionKind::kRemoveRecord, ActionKind::kForgetVm));
+  vm.spec.clear_root_disk();
+  vm.spec.mutable_root_disk()->set_existing(v1::KEEP);
+  EXPECT_THAT(Kinds(Plan(vm, {})), ElementsAre(ActionKind::kRemoveRecord, ActionKind::kForgetVm));
+  vm.spec.mutable_root_disk()->set_existing(v1::ADOPT);
+  EXPECT_THAT(Kinds(Plan(vm, {})), ElementsAre(ActionKind::kRemoveRootDisk, ActionKind::kRemoveRecord, ActionKind::kForgetVm));
+}
+
 TEST(PlanTest, AVmWithCloudInitGetsItsDriveBeforeItsDomainAndLosesItAfter) {
   VmRecord vm = Wanted(v1::RUNNING);
   vm.spec.mutable_cloud_init();

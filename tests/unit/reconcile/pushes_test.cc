@@ -74,7 +74,8 @@ class PushesTest : public ::testing::Test {
   }
 
   MemoryNode node_;
-  StatusBoard board_{SystemClock()};
+  VmFeed feed_;
+  StatusBoard board_{SystemClock(), feed_};
   Reconciler reconciler_{{}, node_.worker, node_.hypervisor, *node_.state, board_, SystemClock()};
   state::RequestLog requests_{*node_.state, SystemClock()};
   DesiredVms vms_{*node_.state, requests_, node_.worker, reconciler_, SystemClock()};
@@ -181,10 +182,10 @@ TEST_F(PushesTest, AnOperatorsPushIsRefusedWhereTheVmHasMovedOn) {
 TEST_F(PushesTest, OneVmThatCannotChangeRefusesThePushWhole) {
   ASSERT_OK(Push(Full(1, 1, {1})));
   const auto vm = *node_.state->GetVm(*Uuid::Parse(UuidOf(1)));
-  auto observed = *node_.worker.Observe(*vm);
-  const auto actions = Plan(*vm, observed);
+  auto observed = node_.worker.Observe(*vm);
+  const auto actions = Plan(*vm, *observed);
   ASSERT_OK(actions);
-  for (const Action& action : *actions) ASSERT_OK(node_.worker.Run(*vm, action, observed));
+  for (const Action& action : *actions) ASSERT_OK(node_.worker.Run(*vm, action, *observed));
 
   v1::PushStateRequest push = Full(1, 2, {2, 1});
   push.mutable_vms(1)->mutable_spec()->mutable_root_disk()->set_image("another");

@@ -21,13 +21,13 @@ using state::VmRecord;
 
 // A reconciler on a node; what restarts when the agent does.
 struct Loop {
-  explicit Loop(MemoryNode& node, absl::Duration shutdown_retry = absl::Milliseconds(5))
-      : board(SystemClock()),
+  explicit Loop(MemoryNode& node, absl::Duration ask_again = absl::Milliseconds(5))
+      : board(SystemClock(), feed),
         reconciler({.max_parallel = 2,
                     .resync_period = absl::Hours(1),
                     .first_backoff = absl::Milliseconds(1),
                     .max_backoff = absl::Milliseconds(5),
-                    .shutdown_retry = shutdown_retry},
+                    .ask_again = ask_again},
                    node.worker, node.hypervisor, *node.state, board, SystemClock()) {
     reconciler.Start();
   }
@@ -52,6 +52,7 @@ struct Loop {
     }
   }
 
+  VmFeed feed;
   StatusBoard board;
   Reconciler reconciler;
 };
@@ -96,7 +97,7 @@ TEST_F(ReconcilerTest, AGuestThatIgnoresThePowerButtonIsNotReportedStopped) {
 }
 
 TEST_F(ReconcilerTest, TheEventsOfAShutdownDoNotPressThePowerButtonAgain) {
-  Loop loop(node_, /*shutdown_retry=*/absl::Hours(1));
+  Loop loop(node_, /*ask_again=*/absl::Hours(1));
   ASSERT_OK(loop.Settle(Put(v1::RUNNING)));
   node_.hypervisor.SetIgnoresPowerButton(vm_.uuid, true);
   Put(v1::STOPPED);

@@ -18,7 +18,8 @@ class StatusBoardTest : public ::testing::Test {
   }
 
   const Uuid vm_ = Uuid::Random();
-  StatusBoard board_{SystemClock()};
+  VmFeed feed_;
+  StatusBoard board_{SystemClock(), feed_};
   std::vector<absl::Status> told_;
 };
 

@@ -112,6 +112,7 @@ TEST(StateFileTest, TakesOverTheStateOfAnOlderAgent) {
          "ALTER TABLE vms DROP COLUMN restart;"
          "ALTER TABLE vms DROP COLUMN claimed;"
          "DROP TABLE pushes;"
+         "DROP TABLE former_specs;"
          "DROP TABLE secrets;"
          "CREATE TABLE secrets (entity TEXT PRIMARY KEY NOT NULL, uuid BLOB NOT NULL, "
          "usage TEXT NOT NULL) STRICT, WITHOUT ROWID;"

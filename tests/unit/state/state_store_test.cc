@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -318,6 +319,41 @@ TEST_F(StateStoreTest, ACommitAtTheSameGenerationChangesOnlyWhoseTheVmIs) {
   const auto vm = *store().GetVm(restarting.uuid);
   EXPECT_TRUE(vm->claimed);
   EXPECT_FALSE(vm->restart);
+}
+
+// A VM of three specs: with 1 vCPU until generation 2, with 2 until 5, with 3 now.
+TEST_F(StateStoreTest, KnowsWhatAVmWasAtEachGeneration) {
+  VmRecord vm = MakeVm(1);
+  ASSERT_TRUE(store().PutVm(vm).ok());
+  for (const auto& [seen, next, vcpus] : {std::tuple(1, 3, 2), std::tuple(3, 6, 3)}) {
+    vm.generation = seen;
+    ASSERT_TRUE(store().PutVm(vm).ok());
+    VmChange change{vm, seen, vm.spec};
+    change.vm.generation = next;
+    change.vm.spec.set_vcpus(static_cast<uint32_t>(vcpus));
+    ASSERT_TRUE(store().Commit({.vms = {change}}).ok());
+    vm = change.vm;
+  }
+  EXPECT_EQ(store().GetFormerSpec(vm.uuid, 1)->value().vcpus(), MakeVm(1).spec.vcpus());
+  EXPECT_EQ(store().GetFormerSpec(vm.uuid, 2)->value().vcpus(), 2);
+  EXPECT_EQ(store().GetFormerSpec(vm.uuid, 3)->value().vcpus(), 2);
+  EXPECT_FALSE(store().GetFormerSpec(vm.uuid, 4)->has_value()) << "as it is now";
+  ASSERT_TRUE(store().RemoveVm(vm.uuid).ok());
+  EXPECT_FALSE(store().GetFormerSpec(vm.uuid, 1)->has_value());
+}
+
+TEST_F(StateStoreTest, KeepsAHundredFormerSpecsOfAVm) {
+  VmRecord vm = MakeVm(1);
+  ASSERT_TRUE(store().PutVm(vm).ok());
+  for (int64_t generation = 1; generation <= 105; ++generation) {
+    VmChange change{vm, generation, vm.spec};
+    change.vm.generation = generation + 1;
+    change.vm.spec.set_memory_mib(static_cast<uint64_t>(1000 + generation));
+    ASSERT_TRUE(store().Commit({.vms = {change}}).ok());
+    vm = change.vm;
+  }
+  EXPECT_EQ(store().GetFormerSpec(vm.uuid, 105)->value().memory_mib(), 1104);
+  EXPECT_EQ(store().GetFormerSpec(vm.uuid, 1)->value().memory_mib(), 1005) << "the oldest kept";
 }
 
 TEST_F(StateStoreTest, ServesSeveralThreads) {
