@@ -109,21 +109,26 @@ void Reconciler::Reconcile(const Uuid& uuid) {
 
   Outcome outcome{
       .generation = (*vm)->generation, .looked_at = looked_at, .claimed = (*vm)->claimed};
-  outcome.error = MakeItSo(**vm, outcome);
+  const absl::StatusOr<bool> owner_known = MakeItSo(**vm, outcome);
+  outcome.error = owner_known.status();
   if (!outcome.error.ok()) {
     LOG(WARNING) << "vm " << uuid.ToString() << " (" << (*vm)->spec.name()
                  << "): " << outcome.error;
     if (IsRetryable(outcome.error)) queue_.AddAfter(uuid, NextBackoff(uuid));
   } else {
-    ResetBackoff(uuid);
     outcome.removed = outcome.converged && (*vm)->deleting;
     outcome.converged = outcome.converged && !(*vm)->deleting;
-    if (!outcome.converged && !outcome.removed) queue_.AddAfter(uuid, options_.ask_again);
+    if (!*owner_known) {
+      queue_.AddAfter(uuid, NextBackoff(uuid));
+    } else {
+      ResetBackoff(uuid);
+      if (!outcome.converged && !outcome.removed) queue_.AddAfter(uuid, options_.ask_again);
+    }
   }
   board_.Publish(uuid, outcome);
 }
 
-absl::Status Reconciler::MakeItSo(const state::VmRecord& vm, Outcome& outcome) {
+absl::StatusOr<bool> Reconciler::MakeItSo(const state::VmRecord& vm, Outcome& outcome) {
   ASSIGN_OR_RETURN(ObservedVm observed, worker_.Observe(vm));
   if (observed.domain.has_value()) outcome.domain_state = observed.domain->state;
   if (observed.older.has_value() && outcome.domain_state == hypervisor::DomainState::kRunning) {
@@ -146,7 +151,7 @@ absl::Status Reconciler::MakeItSo(const state::VmRecord& vm, Outcome& outcome) {
     MutexLock lock(mutex_);
     asked_.erase(vm.uuid);
   }
-  return absl::OkStatus();
+  return observed.registration.status.ok();
 }
 
 bool Reconciler::MayAsk(const state::VmRecord& vm, const Action& action) {

@@ -58,7 +58,8 @@ class Reconciler {
   // One look and what follows from it.
   void Reconcile(const Uuid& uuid);
   // Fills in what was seen and whether the VM is as it shall be now, or only waits for its guest.
-  absl::Status MakeItSo(const state::VmRecord& vm, Outcome& outcome);
+  // Returns whether the registry could be asked whose the VM is.
+  absl::StatusOr<bool> MakeItSo(const state::VmRecord& vm, Outcome& outcome);
   // Whether it is time to ask the guest (again).
   bool MayAsk(const state::VmRecord& vm, const Action& action);
   absl::Duration NextBackoff(const Uuid& uuid);

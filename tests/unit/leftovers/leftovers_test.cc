@@ -333,7 +333,6 @@ TEST_F(LeftoversTest, ImageThatThisAgentOrAGuestHereHasOpenIsNotListed) {
               ElementsAre(block_.ListWatchers(volume_)->front()));
 
   StartGuest();
-  block_.AddWatcher(node_.RootDisk(), kClient);
   EXPECT_THAT(List(), IsEmpty());
   request.Clear();
   for (const block::ImageName& name : {volume_, node_.RootDisk()}) {

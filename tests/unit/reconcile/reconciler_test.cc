@@ -176,6 +176,27 @@ TEST_F(ReconcilerTest, ComesThroughALostConnection) {
   EXPECT_EQ(State(), DomainState::kRunning);
 }
 
+// A node that comes back may find that its guest's VM is another's, and must not wait for the next
+// resync to find out.
+TEST_F(ReconcilerTest, AGuestThatRunsIsLookedAtAgainUntilTheRegistryCanBeAsked) {
+  Loop loop(node_);
+  ASSERT_OK(loop.Settle(Put(v1::RUNNING)));
+  node_.registry.faults().SetHealth(absl::UnavailableError("no Ceph"));
+  EXPECT_OK(loop.Settle(vm_)) << "what runs as it shall is right without it";
+
+  registry::MemoryRegistry other(node_.records);
+  const auto entry = other.Get(vm_.uuid);
+  v1::RegistryRecord moved = (*entry)->record;
+  moved.set_node("compute-2");
+  moved.set_epoch(2);
+  ASSERT_OK(other.Put(moved, *entry));
+  node_.registry.faults().SetHealth(absl::OkStatus());
+  while (ErrorReason(loop.board.Get(vm_.uuid)->outcome.error) != "VM_OWNED_ELSEWHERE") {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(State(), DomainState::kRunning);
+}
+
 TEST_F(ReconcilerTest, ARestartTouchesNoRunningGuest) {
   {
     Loop loop(node_);
