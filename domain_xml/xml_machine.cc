@@ -22,6 +22,8 @@ constexpr int kQ35RootPorts = 24;
 // libvirt puts the version in place of "pc" and "q35" when it defines a domain. So a version that
 // was asked for is written in the mark too, and one that is not there is libvirt's choice.
 constexpr char kPinnedMachine[] = "machine";
+// The CPU model that somebody asked for, in our mark too.
+constexpr char kNamedCpu[] = "cpu";
 
 struct MachineFamily {
   const char* name;
@@ -69,13 +71,15 @@ void WriteOs(pugi::xml_node domain, pugi::xml_node mark, const DomainSpec& spec)
   }
 }
 
-void WriteCpu(pugi::xml_node domain, const Cpu& cpu, const std::vector<NumaNode>& numa_nodes) {
+void WriteCpu(pugi::xml_node domain, pugi::xml_node mark, const Cpu& cpu,
+              const std::vector<NumaNode>& numa_nodes) {
   if (cpu == Cpu() && numa_nodes.empty()) return;
   pugi::xml_node node = domain.append_child("cpu");
   if (cpu.mode != CpuMode::kDefault) Set(node, "mode", WordOf(kCpuModes, cpu.mode));
   if (cpu.mode == CpuMode::kNamed) {
     Set(node, "match", "exact");
     Set(AddText(node, "model", cpu.model), "fallback", "forbid");
+    Set(mark, kNamedCpu, cpu.model);
   }
   if (cpu.topology.has_value()) {
     pugi::xml_node topology =
@@ -140,7 +144,7 @@ absl::StatusOr<Firmware> ReadFirmware(pugi::xml_node os) {
   return UnreadableValue("os/@firmware", firmware);
 }
 
-absl::StatusOr<Cpu> ReadCpu(pugi::xml_node node) {
+absl::StatusOr<Cpu> ReadCpu(pugi::xml_node node, pugi::xml_node mark) {
   Cpu cpu;
   cpu.model = node.child("model").text().get();
   const absl::string_view mode = Attribute(node, "mode");
@@ -150,6 +154,11 @@ absl::StatusOr<Cpu> ReadCpu(pugi::xml_node node) {
   }
   if ((cpu.mode == CpuMode::kNamed) != !cpu.model.empty()) {
     return UnreadableValue("cpu/model", cpu.model);
+  }
+  // libvirt names the model that QEMU would choose by itself.
+  if (cpu.mode == CpuMode::kNamed && Attribute(mark, kNamedCpu) != cpu.model) {
+    cpu.mode = CpuMode::kDefault;
+    cpu.model.clear();
   }
   if (const pugi::xml_node topology = node.child("topology")) {
     const absl::string_view dies = Attribute(topology, "dies");
@@ -204,7 +213,7 @@ void WriteMachine(pugi::xml_node domain, pugi::xml_node mark, const DomainSpec& 
   pugi::xml_node features = domain.append_child("features");
   features.append_child("acpi");
   features.append_child("apic");
-  WriteCpu(domain, spec.cpu, spec.numa_nodes);
+  WriteCpu(domain, mark, spec.cpu, spec.numa_nodes);
   WriteClock(domain);
   AddText(domain, "on_poweroff", "destroy");
   AddText(domain, "on_reboot", "restart");
@@ -217,7 +226,7 @@ absl::Status ReadMachine(pugi::xml_node domain, pugi::xml_node mark, DomainSpec&
   const pugi::xml_node os = domain.child("os");
   ASSIGN_OR_RETURN(spec.machine, ReadMachineName(os, mark));
   ASSIGN_OR_RETURN(spec.firmware, ReadFirmware(os));
-  ASSIGN_OR_RETURN(spec.cpu, ReadCpu(domain.child("cpu")));
+  ASSIGN_OR_RETURN(spec.cpu, ReadCpu(domain.child("cpu"), mark));
   ASSIGN_OR_RETURN(spec.numa_nodes, ReadNuma(domain.child("cpu")));
   ASSIGN_OR_RETURN(spec.host, ReadHost(domain));
   return absl::OkStatus();
