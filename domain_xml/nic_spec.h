@@ -10,7 +10,7 @@
 namespace hvagent::domain_xml {
 
 enum class NicModel { kVirtio, kE1000, kE1000e };
-enum class NicSource { kBridge, kNetwork, kUnplugged };
+enum class NicSource { kBridge, kNetwork };
 
 struct OpenVswitchPort {
   std::string interface_id;         // a UUID
@@ -26,7 +26,7 @@ struct NicFilter {
 
 struct Nic {
   NicSource source = NicSource::kBridge;
-  std::string source_name;  // of the bridge or the network; empty when unplugged
+  std::string source_name;  // of the bridge or the network
   std::string mac;          // lower case, "52:54:00:12:34:56"
   NicModel model = NicModel::kVirtio;
   uint32_t mtu = 0;                             // 0: the bridge's

@@ -39,9 +39,6 @@ constexpr Rule kRules[] = {
      "a VM keeps the root disk that it was made with"},
     {"root_disk.existing", ChangeConsequence::kRefused,
      "it was adopted, or not, when the VM was made"},
-    {"root_disk.io_limits", ChangeConsequence::kHot, "a running guest's disk is limited anew"},
-    {"volumes.io_limits", ChangeConsequence::kHot, "a running guest's disk is limited anew"},
-    {"nics.link_down", ChangeConsequence::kHot, "a running guest sees its cable pulled or plugged"},
     {"tags", ChangeConsequence::kRecordOnly, "they are only recorded"},
     {"cloud_init", ChangeConsequence::kRefused, "cloud-init reads it once, at the first boot"},
 };
@@ -122,12 +119,6 @@ const v1::VolumeAttachment& VolumeAt(const v1::VmSpec& spec, absl::string_view p
   return spec.volumes(is_number ? index : 0);
 }
 
-void JudgeMemory(const v1::VmSpec& from, const v1::VmSpec& to, SpecChange& change) {
-  if (MaxMemoryMib(from) != MaxMemoryMib(to)) return;
-  change.consequence = ChangeConsequence::kHot;
-  change.how = "a running guest's balloon gives or takes it";
-}
-
 // A volume as a whole.
 void JudgeVolume(const v1::VmSpec& from, const v1::VmSpec& to, SpecChange& change) {
   const bool added = change.kind == Kind::kAdded;
@@ -159,8 +150,6 @@ SpecChange Judge(const v1::VmSpec& from, const v1::VmSpec& to, Difference differ
     change.how = rule->how;
   } else if (path == "root_disk.size_gib") {
     JudgeRootDiskSize(from, to, change);
-  } else if (path == "memory_mib") {
-    JudgeMemory(from, to, change);
   } else if (path == "volumes") {
     JudgeVolume(from, to, change);
   }

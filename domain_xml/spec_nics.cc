@@ -57,12 +57,6 @@ absl::Status CheckMac(absl::string_view mac) {
 
 // Where it is plugged in: exactly one.
 absl::Status CheckSource(const v1::Nic& nic) {
-  if (nic.unplugged()) {
-    if (!nic.bridge().empty()) return InvalidField("bridge", "cannot be given with unplugged");
-    if (!nic.network().empty()) return InvalidField("network", "cannot be given with unplugged");
-    if (nic.mtu() != 0) return InvalidField("mtu", "cannot be given with unplugged");
-    return absl::OkStatus();
-  }
   if (nic.network().empty()) return CheckSystemName("bridge", nic.bridge(), kMaxBridgeName);
   if (!nic.bridge().empty()) return InvalidField("network", "cannot be given beside bridge");
   return CheckSystemName("network", nic.network(), kMaxNetworkName);
@@ -98,7 +92,6 @@ absl::Status CheckOpenVswitch(const v1::Nic& nic) {
 }
 
 absl::Status CheckFilter(const v1::Nic& nic) {
-  if (nic.unplugged()) return InvalidField("filter", "cannot be given with unplugged");
   if (nic.has_open_vswitch()) {
     return InvalidField("filter", "cannot be given with open_vswitch, whose ports have their own");
   }
@@ -132,9 +125,7 @@ absl::Status CheckNic(const v1::Nic& nic) {
 
 Nic ResolveNic(const v1::Nic& wish) {
   Nic nic;
-  if (wish.unplugged()) {
-    nic.source = NicSource::kUnplugged;
-  } else if (!wish.network().empty()) {
+  if (!wish.network().empty()) {
     nic.source = NicSource::kNetwork;
     nic.source_name = wish.network();
   } else {

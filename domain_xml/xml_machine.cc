@@ -225,6 +225,10 @@ absl::Status ReadMachine(pugi::xml_node domain, pugi::xml_node mark, DomainSpec&
 
 void WriteMachinePorts(pugi::xml_node devices, const DomainSpec& spec) {
   if (FamilyOf(spec.machine) != "q35") return;
+  // The one that they hang on: with the ports named and not this, libvirt takes the first for it.
+  pugi::xml_node root = AddWith(devices, "controller", "type", "pci");
+  Set(root, "index", "0");
+  Set(root, "model", "pcie-root");
   for (int i = 0; i < kQ35RootPorts; ++i) {
     Set(AddWith(devices, "controller", "type", "pci"), "model", "pcie-root-port");
   }

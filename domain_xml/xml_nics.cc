@@ -15,12 +15,7 @@ namespace {
 constexpr char kFilterIp[] = "IP";
 
 absl::Status CheckNic(const Nic& nic) {
-  if (nic.source == NicSource::kUnplugged) {
-    if (!nic.source_name.empty())
-      return InvalidField("source_name", "is of what it is plugged into");
-  } else {
-    RETURN_IF_ERROR(CheckGivenText("source_name", nic.source_name));
-  }
+  RETURN_IF_ERROR(CheckGivenText("source_name", nic.source_name));
   if (nic.open_vswitch.has_value() && nic.source != NicSource::kBridge) {
     return InvalidField("open_vswitch", "is of a bridge");
   }
@@ -54,7 +49,7 @@ void WriteNic(pugi::xml_node devices, const Nic& nic) {
   const char* source = WordOf(kNicSources, nic.source);
   pugi::xml_node node = AddWith(devices, "interface", "type", source);
   AddWith(node, "mac", "address", nic.mac);
-  if (nic.source != NicSource::kUnplugged) AddWith(node, "source", source, nic.source_name);
+  AddWith(node, "source", source, nic.source_name);
   if (nic.open_vswitch.has_value()) WriteOpenVswitch(node, *nic.open_vswitch);
   AddWith(node, "model", "type", WordOf(kNicModels, nic.model));
   if (nic.queues != 0) AddWith(node, "driver", "queues", absl::StrCat(nic.queues));
@@ -98,9 +93,7 @@ absl::StatusOr<uint32_t> ReadChildNumber(pugi::xml_node node, const char* child,
 absl::StatusOr<Nic> ReadNic(pugi::xml_node node) {
   Nic nic;
   ASSIGN_OR_RETURN(nic.source, ReadWord(kNicSources, Attribute(node, "type"), "interface/@type"));
-  if (nic.source != NicSource::kUnplugged) {
-    nic.source_name = Attribute(node.child("source"), WordOf(kNicSources, nic.source)).data();
-  }
+  nic.source_name = Attribute(node.child("source"), WordOf(kNicSources, nic.source)).data();
   nic.mac = node.child("mac").attribute("address").value();
   ASSIGN_OR_RETURN(nic.model, ReadWord(kNicModels, Attribute(node.child("model"), "type"),
                                        "interface/model/@type"));

@@ -45,8 +45,7 @@ inline constexpr XmlWord<ErrorPolicy> kErrorPolicies[] = {{ErrorPolicy::kStop, "
 inline constexpr XmlWord<NicModel> kNicModels[] = {
     {NicModel::kVirtio, "virtio"}, {NicModel::kE1000, "e1000"}, {NicModel::kE1000e, "e1000e"}};
 inline constexpr XmlWord<NicSource> kNicSources[] = {{NicSource::kBridge, "bridge"},
-                                                     {NicSource::kNetwork, "network"},
-                                                     {NicSource::kUnplugged, "null"}};
+                                                     {NicSource::kNetwork, "network"}};
 inline constexpr XmlWord<WatchdogModel> kWatchdogModels[] = {{WatchdogModel::kI6300esb, "i6300esb"},
                                                              {WatchdogModel::kIb700, "ib700"}};
 inline constexpr XmlWord<WatchdogAction> kWatchdogActions[] = {

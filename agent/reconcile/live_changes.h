@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/string_view.h"
 #include "domain_xml/live_disks.h"
 #include "domain_xml/spec_change.h"
 #include "hvagent/v1/vm.pb.h"
@@ -34,9 +33,6 @@ struct LiveChanges {
 
 // A disk that neither the older spec nor the agent gave to the guest stays where it is.
 LiveChanges CompareWithGuest(const OlderDomain& older, const v1::VmSpec& desired);
-
-// Whether `source` ("pool/image") is the volume of that id.
-bool IsVolume(absl::string_view source, absl::string_view volume_id);
 
 }  // namespace hvagent::reconcile
 

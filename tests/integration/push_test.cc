@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "agentctl/errors.h"
 #include "base/error.h"
 #include "gmock/gmock.h"
 #include "grpcpp/client_context.h"
@@ -64,7 +65,10 @@ class PushTest : public ::testing::Test {
     EXPECT_OK(agent_.block().CreateProtectedSnapshot(golden));
     EXPECT_OK(agent_.block().CreateImage({"volumes", "", absl::StrCat("volume-", kVolume)}, GiB(1),
                                          MiB(4)));
-    client_.SyncSecret();
+    v1::SyncSecretRequest secret;
+    secret.set_entity("client.cinder");
+    secret.set_key(testing::kTestKey);
+    EXPECT_OK(ApiClient::Call(*client_.secrets, &v1::SecretService::Stub::Sync, secret));
   }
 
   static v1::PushStateRequest Full(int64_t generation) {

@@ -136,7 +136,6 @@ TEST(RenderTest, SaysWhichValueCannotBeWritten) {
       {"numa_nodes[0].memory_mib", [](DomainSpec& s) { s.numa_nodes = {{.cpus = {0}}}; }},
       {"host.vcpu_pins[0].host_cpus", [](DomainSpec& s) { s.host.vcpu_pins.emplace_back(); }},
       {"nics[0].source_name", [](DomainSpec& s) { s.nics[0].source_name = ""; }},
-      {"nics[0].source_name", [](DomainSpec& s) { s.nics[0].source = NicSource::kUnplugged; }},
       {"nics[0].open_vswitch",
        [](DomainSpec& s) {
          s.nics[0].source = NicSource::kNetwork;
@@ -244,7 +243,7 @@ TEST(ParseTest, RefusesWhatIsNoDomainSpec) {
       {"<boot order=\"1\"", "<boot order=\"x\"", "boot/@order"},
       {"<boot order=\"1\" />", "<iotune><read_iops_sec_max>-1</read_iops_sec_max></iotune>",
        "iotune/read_iops_sec_max"},
-      {"interface type=\"bridge\"", "interface type=\"direct\"", "interface/@type"},
+      {"interface type=\"bridge\"", "interface type=\"null\"", "interface/@type"},
       {"<source bridge", "<virtualport type=\"802.1Qbg\"/><source bridge", "virtualport/@type"},
       {"<source bridge", "<vlan><tag id=\"4\"/></vlan><source bridge", "virtualport/@type"},
       {"<source bridge", "<filterref><parameter name=\"X\"/></filterref><source bridge",

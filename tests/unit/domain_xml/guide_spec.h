@@ -99,9 +99,8 @@ inline DomainSpec NicsSpec() {
               .model = NicModel::kE1000e};
   network.filter = NicFilter{.name = "no-mac-spoofing"};
   network.link_down = true;
-  Nic unplugged{
-      .source = NicSource::kUnplugged, .mac = "52:54:00:12:34:5a", .model = NicModel::kE1000};
-  spec.nics = {filtered, trunk, access, network, unplugged};
+  Nic plain{.source_name = "br0", .mac = "52:54:00:12:34:5a", .model = NicModel::kE1000};
+  spec.nics = {filtered, trunk, access, network, plain};
   return spec;
 }
 

@@ -219,16 +219,16 @@ class Generator {
 
   Nic AnyNic(uint32_t index) {
     Nic nic;
-    nic.source = static_cast<NicSource>(Below(3));
-    if (nic.source != NicSource::kUnplugged) nic.source_name = absl::StrCat("br", Below(100));
+    nic.source = static_cast<NicSource>(Below(2));
+    nic.source_name = absl::StrCat("br", Below(100));
     nic.mac = absl::StrFormat("52:54:00:%02x:%02x:%02x", Below(256), Below(256), index);
     nic.model = static_cast<NicModel>(Below(3));
-    if (OneIn(3) && nic.source != NicSource::kUnplugged) nic.mtu = 1000 + Below(9000);
+    if (OneIn(3)) nic.mtu = 1000 + Below(9000);
     if (OneIn(3) && nic.model == NicModel::kVirtio) nic.queues = Below(16) + 2;
     if (OneIn(3) && nic.source == NicSource::kBridge) {
       nic.open_vswitch = OpenVswitchPort{.interface_id = AnyUuid().ToString()};
       for (uint32_t tag = Below(3); tag > 0; --tag) nic.open_vswitch->vlan_tags.push_back(tag * 7);
-    } else if (OneIn(2) && nic.source != NicSource::kUnplugged) {
+    } else if (OneIn(2)) {
       nic.filter = NicFilter{.name = "clean-traffic"};
       for (uint32_t i = Below(3); i > 0; --i) nic.filter->ips.push_back(absl::StrCat("10.0.0.", i));
     }

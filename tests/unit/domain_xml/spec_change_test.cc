@@ -49,9 +49,9 @@ TEST(CompareSpecsTest, SaysWhatEachChangeMeans) {
       {"root_disk.size_gib HOT", [](v1::VmSpec& s) { s.mutable_root_disk()->set_size_gib(2); }},
       {"root_disk.cache PENDING_RESTART",
        [](v1::VmSpec& s) { s.mutable_root_disk()->set_cache(v1::NONE); }},
-      {"root_disk.io_limits.total_iops_sec HOT",
+      {"root_disk.io_limits.total_iops_sec PENDING_RESTART",
        [](v1::VmSpec& s) { s.mutable_root_disk()->mutable_io_limits()->set_total_iops_sec(9); }},
-      {"volumes[0].io_limits.read_bytes_sec HOT",
+      {"volumes[0].io_limits.read_bytes_sec PENDING_RESTART",
        [](v1::VmSpec& s) { s.mutable_volumes(0)->mutable_io_limits()->set_read_bytes_sec(9); }},
       {"root_disk.bus PENDING_RESTART",
        [](v1::VmSpec& s) { s.mutable_root_disk()->set_bus(v1::SCSI); }},
@@ -63,7 +63,8 @@ TEST(CompareSpecsTest, SaysWhatEachChangeMeans) {
        [](v1::VmSpec& s) { s.mutable_volumes(0)->set_cache(v1::NONE); }},
       {"nics[0] REMOVED PENDING_RESTART", [](v1::VmSpec& s) { s.clear_nics(); }},
       {"nics[0].bridge PENDING_RESTART", [](v1::VmSpec& s) { s.mutable_nics(0)->set_bridge("b"); }},
-      {"nics[0].link_down HOT", [](v1::VmSpec& s) { s.mutable_nics(0)->set_link_down(true); }},
+      {"nics[0].link_down PENDING_RESTART",
+       [](v1::VmSpec& s) { s.mutable_nics(0)->set_link_down(true); }},
       {"nics[0].filter.name PENDING_RESTART",
        [](v1::VmSpec& s) { s.mutable_nics(0)->mutable_filter()->set_name("no-mac-spoofing"); }},
       {"balloon.max_memory_mib PENDING_RESTART",
@@ -142,16 +143,19 @@ TEST(CompareSpecsTest, SomeVolumesAreAttachedOnlyAtTheNextStart) {
               ElementsAre("volumes[1] ADDED HOT"));
 }
 
-TEST(CompareSpecsTest, MemoryChangesHotUpToItsMaximum) {
+TEST(CompareSpecsTest, MemoryWaitsForTheNextStart) {
   const auto memory = [](uint64_t mib, uint64_t max_mib) {
     return With([&](v1::VmSpec& s) {
       s.set_memory_mib(mib);
       s.mutable_balloon()->set_max_memory_mib(max_mib);
     });
   };
-  EXPECT_THAT(Summaries(memory(512, 1024), memory(256, 1024)), ElementsAre("memory_mib HOT"));
-  EXPECT_THAT(Summaries(memory(512, 1024), memory(1024, 1024)), ElementsAre("memory_mib HOT"));
-  EXPECT_THAT(Summaries(memory(1024, 0), memory(512, 1024)), ElementsAre("memory_mib HOT"));
+  EXPECT_THAT(Summaries(memory(512, 1024), memory(256, 1024)),
+              ElementsAre("memory_mib PENDING_RESTART"));
+  EXPECT_THAT(Summaries(memory(512, 1024), memory(1024, 1024)),
+              ElementsAre("memory_mib PENDING_RESTART"));
+  EXPECT_THAT(Summaries(memory(1024, 0), memory(512, 1024)),
+              ElementsAre("memory_mib PENDING_RESTART"));
   EXPECT_THAT(Summaries(memory(512, 1024), memory(1024, 2048)),
               ElementsAre("memory_mib PENDING_RESTART", "balloon.max_memory_mib PENDING_RESTART"));
 }

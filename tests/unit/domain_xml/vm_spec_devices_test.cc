@@ -38,23 +38,11 @@ TEST(ValidateNicsTest, NamesTheFieldThatIsWrong) {
     void (*spoil)(v1::Nic&);
   } kCases[] = {
       {"network", [](v1::Nic& n) { n.set_network("default"); }},
-      {"bridge", [](v1::Nic& n) { n.set_unplugged(true); }},
+      {"bridge", [](v1::Nic& n) { n.clear_bridge(); }},
       {"network",
        [](v1::Nic& n) {
          n.clear_bridge();
          n.set_network("a/b");
-       }},
-      {"network",
-       [](v1::Nic& n) {
-         n.clear_bridge();
-         n.set_network("a");
-         n.set_unplugged(true);
-       }},
-      {"mtu",
-       [](v1::Nic& n) {
-         n.clear_bridge();
-         n.set_unplugged(true);
-         n.set_mtu(1500);
        }},
       {"mtu", [](v1::Nic& n) { n.set_mtu(67); }},
       {"mtu", [](v1::Nic& n) { n.set_mtu(65522); }},
@@ -87,12 +75,6 @@ TEST(ValidateNicsTest, NamesTheFieldThatIsWrong) {
       {"filter",
        [](v1::Nic& n) {
          n.mutable_open_vswitch()->set_interface_id(kPort);
-         n.mutable_filter()->set_name("no-mac-spoofing");
-       }},
-      {"filter",
-       [](v1::Nic& n) {
-         n.clear_bridge();
-         n.set_unplugged(true);
          n.mutable_filter()->set_name("no-mac-spoofing");
        }},
       {"filter.name", [](v1::Nic& n) { n.mutable_filter(); }},
@@ -158,10 +140,10 @@ TEST(ResolveNicsTest, CarriesAllOfThemOver) {
         network->set_model("e1000e");
         network->set_link_down(true);
         network->mutable_filter()->set_name("no-mac-spoofing");
-        v1::Nic* unplugged = add("52:54:00:12:34:5A");
-        unplugged->set_unplugged(true);
-        unplugged->set_model("e1000");
-        unplugged->set_queues(1);
+        v1::Nic* plain = add("52:54:00:12:34:5A");
+        plain->set_bridge("br0");
+        plain->set_model("e1000");
+        plain->set_queues(1);
       }),
       GuidePlacement());
   ASSERT_TRUE(domain.ok()) << domain.status();

@@ -84,7 +84,8 @@ TEST(PlanTest, RemovesNoRootDiskThatIsNotTheVmsOwn) {
   vm.spec.mutable_root_disk()->set_existing(v1::KEEP);
   EXPECT_THAT(Kinds(Plan(vm, {})), ElementsAre(ActionKind::kRemoveRecord, ActionKind::kForgetVm));
   vm.spec.mutable_root_disk()->set_existing(v1::ADOPT);
-  EXPECT_THAT(Kinds(Plan(vm, {})), ElementsAre(ActionKind::kRemoveRootDisk, ActionKind::kRemoveRecord, ActionKind::kForgetVm));
+  EXPECT_THAT(Kinds(Plan(vm, {})), ElementsAre(ActionKind::kRemoveRootDisk,
+                                               ActionKind::kRemoveRecord, ActionKind::kForgetVm));
 }
 
 TEST(PlanTest, AVmWithCloudInitGetsItsDriveBeforeItsDomainAndLosesItAfter) {

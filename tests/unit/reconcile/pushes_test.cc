@@ -73,6 +73,12 @@ class PushesTest : public ::testing::Test {
     return changes;
   }
 
+  static std::vector<std::string> Actions(const v1::VmChange& change) {
+    std::vector<std::string> actions;
+    for (const v1::PlannedAction& action : change.actions()) actions.push_back(action.action());
+    return actions;
+  }
+
   MemoryNode node_;
   VmFeed feed_;
   StatusBoard board_{SystemClock(), feed_};
@@ -201,7 +207,8 @@ TEST_F(PushesTest, ADryRunSaysWhatWouldBeDoneAndWhatItMeans) {
   const auto created = Push(push);
   ASSERT_OK(created);
   ASSERT_EQ(created->changes_size(), 1);
-  EXPECT_EQ(created->changes(0).actions(0).action(), "PREPARE_ROOT_DISK");
+  EXPECT_THAT(Actions(created->changes(0)),
+              ElementsAre("WRITE_RECORD", "PREPARE_ROOT_DISK", "DEFINE_DOMAIN", "START_DOMAIN"));
   EXPECT_EQ(created->term(), 0) << "nothing was accepted";
   EXPECT_THAT(Wished(), IsEmpty());
 
