@@ -31,7 +31,7 @@ class Printer {
       if (!Concerns(event.vm().spec())) return;
       Row row = RowOf(event.vm());
       row.node = node.name();
-      Write(std::move(row));
+      Write(row);
     } else if (!event.removed().empty() && (id_.empty() || id_ == event.removed())) {
       v1::Vm gone;
       gone.mutable_spec()->set_uuid(event.removed());
@@ -39,7 +39,7 @@ class Printer {
       Row row = RowOf(gone);
       row.node = node.name();
       row.cells[1] = {"(deleted)", Tone::kBad};
-      Write(std::move(row));
+      Write(row);
     }
   }
 
@@ -48,7 +48,7 @@ class Printer {
     return id_.empty() || id_ == spec.name() || absl::AsciiStrToLower(id_) == spec.uuid();
   }
 
-  void Write(Row row) {
+  void Write(const Row& row) {
     MutexLock lock(mutex_);
     cli_.ShowNext(VmColumns(), row);
   }

@@ -32,7 +32,7 @@ void ResolvePlacement(const v1::VmSpec& spec, DomainSpec& domain);
 // The root disk, the volumes and the config drive: spec_disks.cc.
 absl::Status ValidateDisks(const v1::VmSpec& spec);
 void NormalizeDisks(v1::VmSpec& spec);
-void ResolveDisks(const v1::VmSpec& spec, const Placement& placement, DomainSpec& domain);
+void ResolveDisks(const v1::VmSpec& vm, const Placement& placement, DomainSpec& domain);
 
 // What a disk's traffic is limited to: spec_io_limits.cc. The path is relative to the limits.
 absl::Status ValidateIoLimits(const v1::IoLimits& limits);

@@ -23,7 +23,7 @@ absl::Status CheckMark(const DomainMark& mark);
 pugi::xml_node WriteMark(pugi::xml_node domain, const DomainMark& mark);
 // The element of our mark, or a null one.
 pugi::xml_node FindMark(pugi::xml_node domain);
-absl::StatusOr<DomainMark> ReadMark(pugi::xml_node mark);
+absl::StatusOr<DomainMark> ReadMark(pugi::xml_node node);
 
 // Memory, vCPUs, machine, firmware, CPU and clock: xml_machine.cc.
 absl::Status CheckMachine(const DomainSpec& spec);

@@ -276,7 +276,7 @@ absl::Status VmWorker::CheckNotInUse(const domain_xml::RbdDisk& disk, const Obse
 }
 
 absl::Status VmWorker::CheckVolumesNotInUse(const state::VmRecord& vm, const ObservedVm& observed) {
-  if (vm.spec.volumes().empty()) return absl::OkStatus();
+  if (vm.spec.volumes().empty() && vm.spec.root_disk().volume().empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(const domain_xml::DomainSpec spec,
                    Resolve(vm.spec, vm.generation, observed.registration.epoch()));
   for (const domain_xml::RbdDisk& disk : spec.disks) {

@@ -52,23 +52,27 @@ class RootDiskTest : public ::testing::Test {
   }
   block::ImageInfo Disk() { return *node_.block.GetImage(node_.RootDisk()); }
 
+  absl::Status Run(const state::VmRecord& vm, const Action& action) {
+    ObservedVm observed;
+    return node_.worker.Run(vm, action, observed);
+  }
+
   MemoryNode node_;
   const block::ImageName volume_ = {"volumes", "", std::string("volume-") + kVolume};
 };
 
 TEST_F(RootDiskTest, AVolumeIsUsedAsItIsAndStaysWhenTheVmGoes) {
   const state::VmRecord vm = VmOnVolume();
-  EXPECT_THAT(node_.worker.Run(vm, kPrepare),
-              Fails(absl::StatusCode::kNotFound, "IMAGE_NOT_FOUND"));
+  EXPECT_THAT(Run(vm, kPrepare), Fails(absl::StatusCode::kNotFound, "IMAGE_NOT_FOUND"));
   MakeDisk(volume_);
-  ASSERT_OK(node_.worker.Run(vm, kPrepare));
+  ASSERT_OK(Run(vm, kPrepare));
   EXPECT_EQ(node_.block.GetImage(volume_)->metadata.count(kOwnerKey), 0);
   EXPECT_TRUE(*node_.worker.NothingExists(vm)) << "nothing was made for the VM";
-  ASSERT_OK(node_.worker.Run(vm, kDefine));
+  ASSERT_OK(Run(vm, kDefine));
   const auto domain = domain_xml::Parse(*node_.hypervisor.GetDomainXml(vm.uuid));
   EXPECT_EQ(domain->disks[0].pool, "volumes");
   EXPECT_EQ(domain->disks[0].image, volume_.name);
-  ASSERT_OK(node_.worker.Run(vm, kRemove));
+  ASSERT_OK(Run(vm, kRemove));
   EXPECT_OK(node_.block.GetImage(volume_));
 }
 
@@ -81,7 +85,7 @@ TEST_F(RootDiskTest, AVolumeThatAVmBootsFromIsInUse) {
 
 TEST_F(RootDiskTest, AnExistingDiskMustBeThere) {
   for (const v1::ExistingDisk existing : {v1::KEEP, v1::ADOPT}) {
-    EXPECT_THAT(node_.worker.Run(VmOnExisting(existing), kPrepare),
+    EXPECT_THAT(Run(VmOnExisting(existing), kPrepare),
                 Fails(absl::StatusCode::kNotFound, "IMAGE_NOT_FOUND"));
   }
 }
@@ -89,37 +93,36 @@ TEST_F(RootDiskTest, AnExistingDiskMustBeThere) {
 TEST_F(RootDiskTest, ADiskToKeepIsNeitherMarkedNorRemoved) {
   MakeDisk(node_.RootDisk());
   const state::VmRecord vm = VmOnExisting(v1::KEEP);
-  ASSERT_OK(node_.worker.Run(vm, kPrepare));
+  ASSERT_OK(Run(vm, kPrepare));
   EXPECT_FALSE(MarkOf(Disk()).has_value());
-  ASSERT_OK(node_.worker.Run(vm, kRemove));
+  ASSERT_OK(Run(vm, kRemove));
   EXPECT_OK(node_.block.GetImage(node_.RootDisk()));
 }
 
 TEST_F(RootDiskTest, AnAdoptedDiskIsMarkedGrownAndRemovedWithTheVm) {
   MakeDisk(node_.RootDisk());
   const state::VmRecord vm = VmOnExisting(v1::ADOPT, /*size_gib=*/3);
-  ASSERT_OK(node_.worker.Run(vm, kRemove));
+  ASSERT_OK(Run(vm, kRemove));
   EXPECT_OK(node_.block.GetImage(node_.RootDisk())) << "not ours before it was adopted";
-  ASSERT_OK(node_.worker.Run(vm, kPrepare));
+  ASSERT_OK(Run(vm, kPrepare));
   EXPECT_EQ(MarkOf(Disk())->vm, kVmUuid);
   EXPECT_EQ(Disk().size, GiB(3));
-  ASSERT_OK(node_.worker.Run(vm, kPrepare)) << "again, after a crash";
-  ASSERT_OK(node_.worker.Run(vm, kRemove));
+  ASSERT_OK(Run(vm, kPrepare)) << "again, after a crash";
+  ASSERT_OK(Run(vm, kRemove));
   EXPECT_FALSE(node_.block.GetImage(node_.RootDisk()).ok());
 }
 
 TEST_F(RootDiskTest, AnAdoptedDiskKeepsItsSizeWhereNoneIsStated) {
   MakeDisk(node_.RootDisk());
-  ASSERT_OK(node_.worker.Run(VmOnExisting(v1::ADOPT), kPrepare));
+  ASSERT_OK(Run(VmOnExisting(v1::ADOPT), kPrepare));
   EXPECT_EQ(Disk().size, GiB(2));
-  EXPECT_EQ(ErrorField(node_.worker.Run(VmOnExisting(v1::ADOPT, 1), kPrepare)),
-            "root_disk.size_gib");
+  EXPECT_EQ(ErrorField(Run(VmOnExisting(v1::ADOPT, 1), kPrepare)), "root_disk.size_gib");
 }
 
 TEST_F(RootDiskTest, ADiskOfAnotherVmIsNotAdopted) {
   MakeDisk(node_.RootDisk());
   ASSERT_OK(node_.block.AmendImage(node_.RootDisk(), {.metadata = {{kOwnerKey, "another node"}}}));
-  EXPECT_THAT(node_.worker.Run(VmOnExisting(v1::ADOPT), kPrepare),
+  EXPECT_THAT(Run(VmOnExisting(v1::ADOPT), kPrepare),
               Fails(absl::StatusCode::kAlreadyExists, "ROOT_DISK_NOT_OURS"));
 }
 
