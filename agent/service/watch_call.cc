@@ -17,15 +17,15 @@ constexpr size_t kBatch = 200;
 }  // namespace
 
 WatchCall::WatchCall(const v1::WatchStateRequest& request, const WatchContext& shared)
-    : shared_(shared), revision_(request.revision()) {
-  synced_ = !request.instance().empty();
+    : shared_(shared), synced_(!request.instance().empty()), revision_(request.revision()) {
+  if (!synced_) revision_ = shared_.feed.revision();
+  // From here on other threads may make batches.
   subscriber_ = shared_.feed.Subscribe([this] { Pump(); });
-  if (synced_ && request.instance() != shared_.feed.instance()) {
+  if (!request.instance().empty() && request.instance() != shared_.feed.instance()) {
     End(Error(absl::StatusCode::kOutOfRange, "REVISION_GONE",
               "the agent has restarted since: start over, without a revision"));
     return;
   }
-  if (!synced_) revision_ = shared_.feed.revision();
   Pump();
 }
 
@@ -39,36 +39,45 @@ void WatchCall::Pump() {
   }
   const absl::Status queued = shared_.pool.Submit([this] { MakeBatch(); });
   if (queued.ok()) return;
+  absl::Status end;
   {
     MutexLock lock(mutex_);
     making_ = false;
+    if (!std::exchange(ended_, true)) end_ = queued;
+    end = end_;
   }
-  End(queued);
+  Finish(ToGrpcStatus(end));
 }
 
-// The call is not finished while this runs, since it goes when it is.
+// The call is finished by nobody else while making_ is set, since it goes when it is; afterwards
+// nothing of it may be touched here.
 void WatchCall::MakeBatch() {
-  absl::StatusOr<Batch> batch = synced_ ? NextChanges() : NextPage();
-  if (!batch.ok()) End(batch.status());
-  bool again = false;
-  bool write = false;
-  bool ended = false;
-  {
+  absl::Status end;
+  while (true) {
+    absl::StatusOr<Batch> batch = synced_ ? NextChanges() : NextPage();
     MutexLock lock(mutex_);
-    making_ = false;
-    ended = ended_;
-    if (!ended && !batch->empty()) {
+    if (!batch.ok() && !std::exchange(ended_, true)) end_ = batch.status();
+    if (ended_) {
+      making_ = false;
+      end = end_;
+      break;
+    }
+    if (!batch->empty()) {
       batch_ = *std::move(batch);
       current_ = std::move(batch_.front());
       batch_.pop_front();
-      writing_ = write = true;
-    } else if (!ended) {
-      again = more_;
+      making_ = false;
+      writing_ = true;
+      StartWrite(&current_);
+      return;
     }
-    if (write) StartWrite(&current_);
+    if (!more_) {
+      making_ = false;
+      return;
+    }
+    more_ = false;
   }
-  if (ended) Finish(ToGrpcStatus(end_));
-  if (again) Pump();
+  Finish(ToGrpcStatus(end));
 }
 
 absl::StatusOr<WatchCall::Batch> WatchCall::NextPage() {

@@ -49,9 +49,9 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::StateEvent> {
   reconcile::VmFeed::SubscriberId subscriber_ = 0;
 
   // Of the thread that makes a batch.
-  bool synced_ = false;
-  Uuid listed_;            // the last VM of the first list that was sent
-  uint64_t revision_ = 0;  // what was sent, or where the changes begin after the first list
+  bool synced_;
+  Uuid listed_;        // the last VM of the first list that was sent
+  uint64_t revision_;  // what was sent, or where the changes begin after the first list
 
   v1::StateEvent current_;  // gRPC's while it is written
   Mutex mutex_;

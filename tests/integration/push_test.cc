@@ -1,7 +1,9 @@
 // What a controller does: it pushes, watches, and goes on where it was cut off. On the memory
 // backends.
+#include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -209,6 +211,31 @@ TEST_F(PushTest, AWatchThatWasCutOffMissesNothing) {
   EXPECT_TRUE(second.ReadUntil([](const v1::StateEvent& event) {
     return event.vm().status().power_state() == v1::RUNNING;
   }));
+}
+
+// The end of a watch may come at any moment of its work.
+TEST_F(PushTest, WatchesComeAndGoWhileVmsChange) {
+  v1::PushStateRequest push = Full(1);
+  AddVm(push);
+  ASSERT_OK(Push(push));
+  const Uuid vm = *Uuid::Parse(kVm);
+  std::atomic<bool> over = false;
+  std::thread changes([&] {
+    while (!over) {
+      agent_.hypervisor().PauseDomain(vm);
+      EXPECT_OK(agent_.hypervisor().ResumeDomain(vm));
+    }
+  });
+  for (int i = 0; i < 200; ++i) {
+    Watch watch(nodes_);
+    if (i % 2 == 0) {
+      EXPECT_TRUE(watch.ReadUntil(IsSynced));
+    }
+    watch.Cancel();
+    EXPECT_EQ(watch.End().code(), absl::StatusCode::kCancelled);
+  }
+  over = true;
+  changes.join();
 }
 
 TEST_F(PushTest, AWatchOfAnotherLifeOfTheAgentMustStartOver) {
