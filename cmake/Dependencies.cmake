@@ -19,3 +19,9 @@ pkg_check_modules(LIBNBD REQUIRED IMPORTED_TARGET libnbd>=1.14)
 if(BUILD_TESTING)
   find_package(GTest REQUIRED)
 endif()
+
+if("thread" IN_LIST HVAGENT_SANITIZE)
+  target_compile_options(
+    protobuf::libprotobuf
+    INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-include ${CMAKE_CURRENT_LIST_DIR}/tsan_protobuf.h>")
+endif()
