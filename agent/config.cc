@@ -153,6 +153,7 @@ v1::AgentConfig WithDefaults(v1::AgentConfig config) {
   if (imports.max_upload_gib() == 0) imports.set_max_upload_gib(64);
   if (imports.max_image_gib() == 0) imports.set_max_image_gib(kMaxImageGib);
   if (config.trash_purge_s() == 0) config.set_trash_purge_s(60);
+  if (!config.has_trash_delay_s()) config.set_trash_delay_s(24 * 60 * 60);
   return config;
 }
 

@@ -44,8 +44,8 @@ void Housekeeper::Stop() {
 
 void Housekeeper::Prune() {
   const absl::Time cutoff = clock_.Now() - kKept;
-  for (const absl::Status& status :
-       {state_.PruneOperations(cutoff), state_.PruneRequests(cutoff)}) {
+  for (const absl::Status& status : {state_.PruneOperations(cutoff), state_.PruneRequests(cutoff),
+                                     state_.PruneDeletedVms(cutoff)}) {
     LOG_IF(WARNING, !status.ok()) << "housekeeping: " << status;
   }
 }

@@ -1,6 +1,6 @@
-// Forgets what nobody needs any more: ended operations and answered request ids, after a day; and
-// gives memory that work has left free back to the kernel. Does from time to time what else it is
-// given.
+// Forgets what nobody needs any more: ended operations, answered request ids, and deleted VMs that
+// cannot be had back, after a day; and gives memory that work has left free back to the kernel.
+// Does from time to time what else it is given.
 #ifndef HVAGENT_AGENT_HOUSEKEEPER_H_
 #define HVAGENT_AGENT_HOUSEKEEPER_H_
 

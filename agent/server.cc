@@ -76,6 +76,7 @@ reconcile::VmWorkerOptions WorkerOptions(const v1::AgentConfig& config,
       .guest_entity = config.ceph().guest_entity(),
       .serial_log_dir = config.guests().serial_log_dir(),
       .prefer_v1_monitors = config.ceph().monitor_protocol() == v1::AgentConfig::Ceph::V1,
+      .trash_delay = absl::Seconds(config.trash_delay_s()),
       .before_start = [&keeper](const std::string& entity) { return keeper.KeepForStart(entity); }};
 }
 
@@ -151,7 +152,8 @@ class Server::Impl {
                                 .reporter = reporter_,
                                 .rollout = rollout_,
                                 .look_at_vms = [this] { reconciler_.EnqueueAll(); }}),
-        image_service_(pool_, catalog_, operations_, jobs_, requests_, imports_),
+        image_service_(pool_, catalog_, operations_, jobs_, requests_, imports_,
+                       absl::Seconds(config.trash_delay_s())),
         leftovers_({.block = *backends_.block,
                     .backups = backups_,
                     .state = *state_,
@@ -252,11 +254,14 @@ class Server::Impl {
     return jobs;
   }
 
-  // Images only: nothing else is put into the trash.
+  // Images and the disks of VMs: nothing else is put into the trash.
   void PurgeTrash() {
     if (!backends_.block->Health().ok()) return;
-    const auto purged = operations::PurgeTrash(*backends_.block, catalog_.NameOf("").pool, clock_);
-    LOG_IF(WARNING, !purged.ok()) << "the trash cannot be emptied: " << purged.status();
+    for (const std::string& pool : {worker_.options().images_pool, worker_.options().vms_pool}) {
+      const auto purged = operations::PurgeTrash(*backends_.block, pool, clock_);
+      LOG_IF(WARNING, !purged.ok())
+          << "the trash of pool " << pool << " cannot be emptied: " << purged.status();
+    }
   }
 
   void GoOnWithJobs() {

@@ -83,7 +83,8 @@ absl::Status ConfirmPruning(Cli& cli, const std::vector<NodePush>& pushes) {
   }
   if (names.empty() || cli.options.dry_run) return absl::OkStatus();
   return cli.Confirm(absl::StrCat("Delete ", names.size(), " VM(s) that the manifest leaves out (",
-                                  absl::StrJoin(names, ", "), ") with their root disks?"));
+                                  absl::StrJoin(names, ", "),
+                                  ")? The trash keeps their disks for a while."));
 }
 
 // What a manifest asks of the nodes.

@@ -55,6 +55,8 @@ void AddImageCommands(CommandTree& tree);
 void AddVolumeCommands(CommandTree& tree);
 void AddBackupCommands(CommandTree& tree);
 void AddVmCommands(CommandTree& tree);
+// `delete` and `undelete`, under `vm`.
+void AddVmDeletionCommands(CommandTree& tree, CLI::App& vm);
 // `attach` and `detach`, under `vm`.
 void AddVmVolumeCommands(CommandTree& tree, CLI::App& vm);
 void AddOperationCommands(CommandTree& tree);

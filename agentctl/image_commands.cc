@@ -72,8 +72,6 @@ struct DeleteWish {
   std::optional<absl::Duration> trash_delay;
 };
 
-constexpr absl::Duration kTrashDelay = absl::Hours(24);
-
 constexpr char kDeleteDetails[] =
     R"(An image that disks were cloned from is not deleted; the error names them. Two ways out:
 --flatten copies into each clone what it still reads from the image, which takes its time and
@@ -113,8 +111,9 @@ ExitCode DeleteImage(Cli& cli, const DeleteWish& wish) {
   request.set_dry_run(cli.options.dry_run);
   // Clones are no hindrance to either, and a dry run asks for all else.
   request.set_to_trash(wish.trash || (wish.flatten && cli.options.dry_run));
-  request.set_trash_delay_s(
-      static_cast<uint32_t>(absl::ToInt64Seconds(wish.trash_delay.value_or(kTrashDelay))));
+  if (wish.trash_delay.has_value()) {
+    request.set_trash_delay_s(static_cast<uint32_t>(absl::ToInt64Seconds(*wish.trash_delay)));
+  }
   request.set_request_id(Uuid::Random().ToString());
   if (wish.flatten && !cli.options.dry_run) {
     status = DeleteFlattened(cli, **node, id);
@@ -156,7 +155,9 @@ void AddDelete(CommandTree& tree, CLI::App& image) {
   CLI::Option* const trash =
       remove->add_flag("--trash", wish->trash, "Put it into the trash, and leave its clones alive");
   trash->excludes(flatten);
-  remove->add_option("--trash-delay", "How long the trash keeps it at least (24h)")
+  remove
+      ->add_option("--trash-delay",
+                   "How long the trash keeps it at least (the node's trash_delay_s, 24h)")
       ->type_name("DURATION")
       ->check(DurationInto(wish->trash_delay))
       ->needs(trash);

@@ -33,6 +33,8 @@ UNKNOWN        cannot be told: a node does not answer, or the one that made it i
                configuration, or it is young, or open
 STALE_WATCHER  open by a client that is no agent and no guest of any node
 IN_TRASH       kept until its delay is over and no clone needs it
+KEPT           stayed on purpose when its VM was deleted: `rbd rm` removes it, and a VM with its UUID
+               adopts it with root_disk.existing ADOPT
 
 Only orphans are ever removed. Exits with 4 when there are orphans or stale watchers.
 )";
@@ -180,6 +182,10 @@ std::optional<std::pair<Finding::Verdict, std::string>> Judge(const v1::Leftover
                                                               const Census& census,
                                                               absl::Duration older_than) {
   if (leftover.kind() == v1::Leftover::TRASHED_IMAGE) return JudgeTrashed(leftover);
+  if (leftover.kind() == v1::Leftover::KEPT_DISK) {
+    return std::pair(Finding::KEPT,
+                     absl::StrCat("kept when VM ", leftover.owner(), " was deleted"));
+  }
   const bool is_needed =
       leftover.kind() == v1::Leftover::OPEN_IMAGE || census.known.contains(leftover.owner());
   const std::vector<std::string> strangers = Strangers(leftover, census);
@@ -215,8 +221,9 @@ Row RowOfFinding(const Finding& finding) {
       absl::StrCat(leftover.pool(), "/", leftover.name(), leftover.snapshot().empty() ? "" : "@",
                    leftover.snapshot());
   const bool is_good = finding.verdict() == Finding::REMOVED;
-  const bool is_plain =
-      finding.verdict() == Finding::UNKNOWN || finding.verdict() == Finding::IN_TRASH;
+  const bool is_plain = finding.verdict() == Finding::UNKNOWN ||
+                        finding.verdict() == Finding::IN_TRASH ||
+                        finding.verdict() == Finding::KEPT;
   Row row;
   row.cells = {{image},
                {v1::Leftover::Kind_Name(leftover.kind())},

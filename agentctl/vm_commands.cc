@@ -9,6 +9,7 @@
 #include "agentctl/interrupts.h"
 #include "agentctl/listing.h"
 #include "agentctl/views.h"
+#include "agentctl/vm_delete.h"
 #include "agentctl/vm_lookup.h"
 #include "agentctl/vm_render.h"
 #include "agentctl/vm_wait.h"
@@ -78,32 +79,22 @@ ExitCode RestartVm(Cli& cli, const std::string& id, bool force) {
   return ChangePower(cli, "restart", id, /*waits=*/true, &v1::VmService::Stub::Restart, request);
 }
 
+ExitCode PauseVm(Cli& cli, const std::string& id) {
+  v1::PauseVmRequest request;
+  request.set_wait(true);
+  return ChangePower(cli, "pause", id, /*waits=*/true, &v1::VmService::Stub::Pause, request);
+}
+
+ExitCode ResumeVm(Cli& cli, const std::string& id) {
+  v1::ResumeVmRequest request;
+  request.set_wait(true);
+  return ChangePower(cli, "resume", id, /*waits=*/true, &v1::VmService::Stub::Resume, request);
+}
+
 ExitCode RebootVm(Cli& cli, const std::string& id, bool force) {
   v1::RebootVmRequest request;
   request.set_force(force);
   return ChangePower(cli, "reboot", id, /*waits=*/false, &v1::VmService::Stub::Reboot, request);
-}
-
-ExitCode DeleteVm(Cli& cli, const std::string& id) {
-  const std::string what = absl::StrCat("delete VM ", id);
-  absl::Status status = cli.Confirm(
-      absl::StrCat("Cut the power of VM ", id, " and delete it with its root disk for ever?"));
-  if (!status.ok()) return cli.Fail({what, "", status});
-  const auto found = FindVm(cli, id, /*for_change=*/true);
-  if (!found.ok()) return cli.Fail({what, "", found.status()});
-  const v1::VmSpec& spec = found->vm.spec();
-  v1::DeleteVmRequest request;
-  request.set_id(spec.uuid());
-  request.set_request_id(Uuid::Random().ToString());
-  request.set_wait(true);
-  Interrupts interrupts;
-  status = found->node
-               ->Change(WaitForVm(cli, interrupts, spec.uuid(), spec.name()),
-                        &v1::VmService::Stub::Delete, request)
-               .status();
-  if (!status.ok()) return cli.Fail({what, found->node->name(), status});
-  cli.Note(absl::StrCat("VM ", id, " deleted from ", found->node->name()));
-  return ExitCode::kDone;
 }
 
 void AddRenderCommand(CommandTree& tree, CLI::App& vm) {
@@ -183,11 +174,12 @@ void AddVmCommands(CommandTree& tree) {
       ->add_option("-f,--file", *file, "The manifest; - is standard input")
       ->type_name("FILE")
       ->required();
+  const auto deleted = std::make_shared<bool>(false);
   AddCommand(tree, *vm, {"list", "List the VMs of every node", "vm list -o wide"},
-             [&cli] { return ListVms(cli); });
+             [&cli, deleted] { return *deleted ? ListDeletedVms(cli) : ListVms(cli); })
+      ->add_flag("--deleted", *deleted,
+                 "Those that were deleted, and until when they can be undeleted");
   add({"get", "Show one VM", "vm get web-1 -o yaml"}, [&cli, id] { return GetVm(cli, *id); });
-  add({"delete", "Delete a VM with its root disk; volumes stay", "vm delete web-1"},
-      [&cli, id] { return DeleteVm(cli, *id); });
   add({"start", "Start a VM and wait until it runs", "vm start web-1"},
       [&cli, id] { return StartVm(cli, *id); });
   add({"stop", "Ask a guest to shut down and wait until it has", "vm stop web-1 --force"}, [&cli,
@@ -198,6 +190,10 @@ void AddVmCommands(CommandTree& tree) {
   add({"restart", "Stop a guest and start it with today's definition", "vm restart web-1"},
       [&cli, id, force] { return RestartVm(cli, *id, *force); })
       ->add_flag("--force", *force, "Cut its power");
+  add({"pause", "Hold a guest where it is, in memory", "vm pause web-1"},
+      [&cli, id] { return PauseVm(cli, *id); });
+  add({"resume", "Let a paused guest run, whoever paused it", "vm resume web-1"},
+      [&cli, id] { return ResumeVm(cli, *id); });
   add({"reboot", "Ask a guest to reboot", "vm reboot web-1"}, [&cli, id, force] {
     return RebootVm(cli, *id, *force);
   })->add_flag("--force", *force, "Reset it");
@@ -213,6 +209,7 @@ void AddVmCommands(CommandTree& tree) {
   snapshot->add_flag("--require-freeze", wish->require_freeze,
                      "Fail if the guest's agent cannot freeze its file systems");
   AddRenderCommand(tree, *vm);
+  AddVmDeletionCommands(tree, *vm);
   AddVmVolumeCommands(tree, *vm);
 
   const auto watch = std::make_shared<bool>(false);

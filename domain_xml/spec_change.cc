@@ -40,6 +40,7 @@ constexpr Rule kRules[] = {
     {"root_disk.existing", ChangeConsequence::kRefused,
      "it was adopted, or not, when the VM was made"},
     {"tags", ChangeConsequence::kRecordOnly, "they are only recorded"},
+    {"restart_policy", ChangeConsequence::kRecordOnly, "it counts when the guest stops"},
     {"cloud_init", ChangeConsequence::kRefused, "cloud-init reads it once, at the first boot"},
 };
 

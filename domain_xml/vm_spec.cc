@@ -61,9 +61,11 @@ absl::Status ValidateVmSpec(const v1::VmSpec& spec) {
   if (!spec.node().empty()) {
     RETURN_IF_ERROR(CheckSystemName("node", spec.node(), kMaxNodeName));
   }
-  if (spec.power_state() != v1::POWER_STATE_UNSPECIFIED && spec.power_state() != v1::RUNNING &&
-      spec.power_state() != v1::STOPPED) {
-    return InvalidField("power_state", "must be RUNNING or STOPPED");
+  if (!v1::PowerState_IsValid(spec.power_state())) {
+    return InvalidField("power_state", "must be RUNNING, STOPPED or PAUSED");
+  }
+  if (!v1::VmSpec::RestartPolicy_IsValid(spec.restart_policy())) {
+    return InvalidField("restart_policy", "must be NEVER, ON_FAILURE or ALWAYS");
   }
   RETURN_IF_ERROR(ValidateMachine(spec));
   RETURN_IF_ERROR(ValidatePlacement(spec));
@@ -77,6 +79,9 @@ absl::Status ValidateVmSpec(const v1::VmSpec& spec) {
 v1::VmSpec Normalize(v1::VmSpec spec) {
   absl::AsciiStrToLower(spec.mutable_uuid());
   if (spec.power_state() == v1::POWER_STATE_UNSPECIFIED) spec.set_power_state(v1::RUNNING);
+  if (spec.restart_policy() == v1::VmSpec::RESTART_POLICY_UNSPECIFIED) {
+    spec.set_restart_policy(v1::VmSpec::ALWAYS);
+  }
   NormalizeMachine(spec);
   NormalizeDisks(spec);
   NormalizeNics(spec);

@@ -31,10 +31,21 @@ enum class DomainState {
   kCrashed,  // does not run, since its QEMU died or the guest crashed
 };
 
+// Why a domain is in its state. libvirt forgets it of one that does not run when it restarts.
+enum class StateReason {
+  kOther,          // none of those below, or it is not known
+  kGuestShutDown,  // off: the guest shut down, asked or by itself
+  kDestroyed,      // off: its power was cut
+  kCrashed,        // off: its QEMU died, or the guest crashed
+  kPausedByUser,   // paused by a call
+  kIoError,        // paused by QEMU, since a disk failed
+};
+
 struct DomainInfo {
   Uuid uuid;
   std::string name;
   DomainState state = DomainState::kShutOff;
+  StateReason reason = StateReason::kOther;
   // Defined, and not only running until it stops.
   bool persistent = false;
 };
@@ -93,6 +104,10 @@ class Hypervisor {
 
   // As StartDomain, but its guest does not run before ResumeDomain. Its disks are open by then.
   virtual absl::Status StartDomainPaused(const Uuid& uuid) = 0;
+
+  // Holds a running guest where it is; one that is paused is left alone. Idempotent.
+  // Errors: FAILED_PRECONDITION (DOMAIN_NOT_RUNNING: it is shut off).
+  virtual absl::Status SuspendDomain(const Uuid& uuid) = 0;
 
   // Lets a paused guest run, whoever paused it; one that runs is left alone. Idempotent.
   // Errors: FAILED_PRECONDITION (DOMAIN_NOT_RUNNING: it is shut off).

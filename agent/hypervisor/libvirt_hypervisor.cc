@@ -44,6 +44,22 @@ DomainState ToState(int state, int reason) {
   }
 }
 
+StateReason ToReason(int state, int reason) {
+  switch (state) {
+    case VIR_DOMAIN_PAUSED:
+      if (reason == VIR_DOMAIN_PAUSED_USER) return StateReason::kPausedByUser;
+      return reason == VIR_DOMAIN_PAUSED_IOERROR ? StateReason::kIoError : StateReason::kOther;
+    case VIR_DOMAIN_SHUTOFF:
+      if (reason == VIR_DOMAIN_SHUTOFF_SHUTDOWN) return StateReason::kGuestShutDown;
+      if (reason == VIR_DOMAIN_SHUTOFF_DESTROYED) return StateReason::kDestroyed;
+      return reason == VIR_DOMAIN_SHUTOFF_CRASHED ? StateReason::kCrashed : StateReason::kOther;
+    case VIR_DOMAIN_CRASHED:
+      return StateReason::kCrashed;
+    default:
+      return StateReason::kOther;
+  }
+}
+
 // The functions below work on a thread of the connection's. Every public call of libvirt's, even
 // virDomainGetName, resets the thread's last error: what is said of one is put together before it.
 
@@ -56,6 +72,7 @@ absl::StatusOr<DomainInfo> Describe(virDomainPtr domain) {
     return LibvirtError(absl::StrCat("cannot get the state of domain ", name));
   }
   info.state = ToState(state, reason);
+  info.reason = ToReason(state, reason);
   const int persistent = virDomainIsPersistent(domain);
   if (persistent < 0) return LibvirtError(absl::StrCat("cannot look at domain ", name));
   info.persistent = persistent == 1;
@@ -93,10 +110,12 @@ absl::StatusOr<std::vector<DomainInfo>> List(virConnectPtr connection) {
   domains.reserve(static_cast<size_t>(count));
   for (virDomainStatsRecordPtr* record = all.get(); *record != nullptr; ++record) {
     const Uuid uuid = UuidOf((*record)->dom);
+    const int state = IntegerStat(**record, "state.state");
+    const int reason = IntegerStat(**record, "state.reason");
     domains.push_back({.uuid = uuid,
                        .name = virDomainGetName((*record)->dom),
-                       .state = ToState(IntegerStat(**record, "state.state"),
-                                        IntegerStat(**record, "state.reason")),
+                       .state = ToState(state, reason),
+                       .reason = ToReason(state, reason),
                        .persistent = !transient_uuids.contains(uuid)});
   }
   return domains;
@@ -192,6 +211,26 @@ absl::Status Start(virConnectPtr connection, const Uuid& uuid, unsigned int flag
 absl::Status NotRunning(absl::string_view what) {
   return Error(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING",
                absl::StrCat(what, ": it does not run"));
+}
+
+absl::Status Suspend(virConnectPtr connection, const Uuid& uuid) {
+  ASSIGN_OR_RETURN(const VirDomain domain, FindDomain(connection, uuid, "cannot pause domain"));
+  const std::string what = absl::StrCat("cannot pause domain ", virDomainGetName(domain.get()));
+  if (virDomainSuspend(domain.get()) == 0) return absl::OkStatus();
+  const absl::Status error = LibvirtError(what);
+  // libvirt refuses where there is nothing to pause.
+  int state = VIR_DOMAIN_NOSTATE;
+  if (virDomainGetState(domain.get(), &state, nullptr, 0) != 0) return error;
+  switch (ToState(state, 0)) {
+    case DomainState::kRunning:
+      return error;
+    case DomainState::kPaused:
+      return absl::OkStatus();
+    case DomainState::kShutOff:
+    case DomainState::kCrashed:
+      return NotRunning(what);
+  }
+  return error;
 }
 
 absl::Status Resume(virConnectPtr connection, const Uuid& uuid) {
@@ -365,6 +404,11 @@ absl::Status LibvirtHypervisor::StartDomainPaused(const Uuid& uuid) {
                            [uuid](virConnectPtr connection) {
                              return Start(connection, uuid, VIR_DOMAIN_START_PAUSED);
                            });
+}
+
+absl::Status LibvirtHypervisor::SuspendDomain(const Uuid& uuid) {
+  return connection_->Call(absl::StrCat("cannot pause domain ", uuid.ToString()),
+                           [uuid](virConnectPtr connection) { return Suspend(connection, uuid); });
 }
 
 absl::Status LibvirtHypervisor::ResumeDomain(const Uuid& uuid) {

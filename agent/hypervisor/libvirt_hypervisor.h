@@ -31,6 +31,7 @@ class LibvirtHypervisor final : public Hypervisor {
   absl::Status DefineDomain(absl::string_view xml) override;
   absl::Status StartDomain(const Uuid& uuid) override;
   absl::Status StartDomainPaused(const Uuid& uuid) override;
+  absl::Status SuspendDomain(const Uuid& uuid) override;
   absl::Status ResumeDomain(const Uuid& uuid) override;
   absl::Status ShutdownDomain(const Uuid& uuid) override;
   absl::Status RebootDomain(const Uuid& uuid, bool force) override;

@@ -189,8 +189,28 @@ absl::Status MemoryHypervisor::Start(const Uuid& uuid, DomainState state) {
   ++domain.starts;
   domain.live_xml = domain.xml;
   domain.info.state = state;
+  domain.info.reason =
+      state == DomainState::kPaused ? StateReason::kPausedByUser : StateReason::kOther;
   events_.Post(uuid);
   return absl::OkStatus();
+}
+
+absl::Status MemoryHypervisor::SuspendDomain(const Uuid& uuid) {
+  return faults_->Run([&]() -> absl::Status {
+    MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(const auto found, Find(uuid));
+    if (!found->second.IsActive()) return NotRunning(found->second.info);
+    Pause(found, StateReason::kPausedByUser);
+    return absl::OkStatus();
+  });
+}
+
+void MemoryHypervisor::Pause(Domains::iterator domain, StateReason reason) {
+  DomainInfo& info = domain->second.info;
+  if (info.state == DomainState::kPaused) return;
+  info.state = DomainState::kPaused;
+  info.reason = reason;
+  events_.Post(info.uuid);
 }
 
 absl::Status MemoryHypervisor::ResumeDomain(const Uuid& uuid) {
@@ -204,6 +224,7 @@ absl::Status MemoryHypervisor::ResumeDomain(const Uuid& uuid) {
     }
     if (info.state == DomainState::kPaused) events_.Post(uuid);
     info.state = DomainState::kRunning;
+    info.reason = StateReason::kOther;
     return absl::OkStatus();
   });
 }
@@ -232,7 +253,7 @@ absl::Status MemoryHypervisor::ShutdownDomain(const Uuid& uuid) {
     MutexLock lock(mutex_);
     ASSIGN_OR_RETURN(const auto domain, Find(uuid));
     if (domain->second.IsActive() && !domain->second.ignores_power_button) {
-      Stop(domain, DomainState::kShutOff);
+      Stop(domain, DomainState::kShutOff, StateReason::kGuestShutDown);
     }
     return absl::OkStatus();
   });
@@ -340,17 +361,13 @@ absl::Status MemoryHypervisor::SetFrozen(const Uuid& uuid, bool frozen) {
   });
 }
 
-uint64_t MemoryHypervisor::ToldDiskSize(const Uuid& uuid, const std::string& image) {
-  MutexLock lock(mutex_);
-  const auto domain = domains_.find(uuid);
-  return domain == domains_.end() ? 0 : domain->second.told_sizes[image];
-}
-
 absl::Status MemoryHypervisor::DestroyDomain(const Uuid& uuid) {
   return faults_->Run([&]() -> absl::Status {
     MutexLock lock(mutex_);
     ASSIGN_OR_RETURN(const auto domain, Find(uuid));
-    if (domain->second.IsActive()) Stop(domain, DomainState::kShutOff);
+    if (domain->second.IsActive()) {
+      Stop(domain, DomainState::kShutOff, StateReason::kDestroyed);
+    }
     return absl::OkStatus();
   });
 }
@@ -374,69 +391,13 @@ void MemoryHypervisor::SetListener(DomainListener listener) {
   events_.SetListener(std::move(listener));
 }
 
-void MemoryHypervisor::SetHealth(absl::Status health) {
-  const bool well = health.ok();
-  faults_->SetHealth(std::move(health));
-  if (well) events_.Post(std::nullopt);
-}
-
-void MemoryHypervisor::AddForeignDomain(DomainInfo info, const std::string& xml) {
-  const Uuid uuid = info.uuid;
-  MutexLock lock(mutex_);
-  domains_[uuid] = {.info = std::move(info), .xml = xml, .live_xml = xml};
-  events_.Post(uuid);
-}
-
-void MemoryHypervisor::SetIgnoresPowerButton(const Uuid& uuid, bool ignores) {
-  MutexLock lock(mutex_);
-  if (const auto domain = domains_.find(uuid); domain != domains_.end()) {
-    domain->second.ignores_power_button = ignores;
-  }
-}
-
-void MemoryHypervisor::SetKeepsDisks(const Uuid& uuid, bool keeps) {
-  MutexLock lock(mutex_);
-  if (auto it = domains_.find(uuid); it != domains_.end()) it->second.keeps_disks = keeps;
-}
-
-void MemoryHypervisor::SetHasAgent(const Uuid& uuid, bool has_agent) {
-  MutexLock lock(mutex_);
-  if (auto it = domains_.find(uuid); it != domains_.end()) it->second.has_agent = has_agent;
-}
-
-bool MemoryHypervisor::IsFrozen(const Uuid& uuid) {
-  MutexLock lock(mutex_);
-  const auto it = domains_.find(uuid);
-  return it != domains_.end() && it->second.frozen;
-}
-
-void MemoryHypervisor::PauseDomain(const Uuid& uuid) {
-  MutexLock lock(mutex_);
-  const auto it = domains_.find(uuid);
-  if (it == domains_.end() || !it->second.IsActive()) return;
-  it->second.info.state = DomainState::kPaused;
-  events_.Post(uuid);
-}
-
-int MemoryHypervisor::Starts(const Uuid& uuid) {
-  MutexLock lock(mutex_);
-  const auto it = domains_.find(uuid);
-  return it == domains_.end() ? 0 : it->second.starts;
-}
-
-void MemoryHypervisor::CrashDomain(const Uuid& uuid) {
-  MutexLock lock(mutex_);
-  const auto domain = domains_.find(uuid);
-  if (domain != domains_.end() && domain->second.IsActive()) Stop(domain, DomainState::kCrashed);
-}
-
 absl::StatusOr<MemoryHypervisor::Domains::iterator> MemoryHypervisor::Find(const Uuid& uuid) {
   const auto domain = domains_.find(uuid);
   if (domain == domains_.end()) return NotFound(uuid.ToString());
   return domain;
 }
 
-void MemoryHypervisor::Stop(Domains::iterator domain, DomainState state) {
+void MemoryHypervisor::Stop(Domains::iterator domain, DomainState state, StateReason reason) {
   events_.Post(domain->first);
   if (storage_.close) {
     storage_.close(domain->second.address);
@@ -444,6 +405,7 @@ void MemoryHypervisor::Stop(Domains::iterator domain, DomainState state) {
   }
   domain->second.attached.clear();
   domain->second.info.state = state;
+  domain->second.info.reason = reason;
   domain->second.live_xml.clear();
   domain->second.told_sizes.clear();
   if (!domain->second.info.persistent) domains_.erase(domain);

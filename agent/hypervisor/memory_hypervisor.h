@@ -50,6 +50,7 @@ class MemoryHypervisor final : public Hypervisor {
   absl::Status DefineDomain(absl::string_view xml) override;
   absl::Status StartDomain(const Uuid& uuid) override;
   absl::Status StartDomainPaused(const Uuid& uuid) override;
+  absl::Status SuspendDomain(const Uuid& uuid) override;
   absl::Status ResumeDomain(const Uuid& uuid) override;
   absl::Status ShutdownDomain(const Uuid& uuid) override;
   absl::Status RebootDomain(const Uuid& uuid, bool force) override;
@@ -80,10 +81,14 @@ class MemoryHypervisor final : public Hypervisor {
   bool IsFrozen(const Uuid& uuid);
   // An operator pauses the running guest.
   void PauseDomain(const Uuid& uuid);
+  // QEMU pauses the running guest, since one of its disks failed.
+  void FailDisk(const Uuid& uuid);
   // How often the domain was started.
   int Starts(const Uuid& uuid);
   // The guest's QEMU dies.
   void CrashDomain(const Uuid& uuid);
+  // The running guest shuts down by itself.
+  void ShutDownGuest(const Uuid& uuid);
 
  private:
   struct Domain {
@@ -114,7 +119,9 @@ class MemoryHypervisor final : public Hypervisor {
   absl::Status Open(const std::string& address, const std::string& source) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status OpenDisks(const Domain& domain) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Stop(Domains::iterator domain, DomainState state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Pause(Domains::iterator domain, StateReason reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Stop(Domains::iterator domain, DomainState state, StateReason reason)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const HostInfo host_;
   MemoryFaults* const faults_;

@@ -10,10 +10,10 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "agent/block/trash_mark.h"
 #include "agent/leftovers/guest_images.h"
 #include "agent/operations/image_catalog.h"
 #include "agent/operations/operation_tag.h"
-#include "agent/operations/trash_purge.h"
 #include "agent/operations/vm_snapshot.h"
 #include "agent/operations/volume_catalog.h"
 #include "agent/operations/volume_create.h"
@@ -82,6 +82,8 @@ Leftovers::Leftovers(Parts parts)
        {parts_.images_pool, parts_.pools.vms, parts_.pools.volumes, parts_.pools.backups}) {
     if (std::find(pools_.begin(), pools_.end(), pool) == pools_.end()) pools_.push_back(pool);
   }
+  trashes_.push_back(parts_.images_pool);
+  if (parts_.pools.vms != parts_.images_pool) trashes_.push_back(parts_.pools.vms);
 }
 
 absl::StatusOr<bool> Leftovers::Knows(const std::string& owner) {
@@ -133,6 +135,11 @@ absl::StatusOr<std::optional<v1::Leftover>> Leftovers::LookAtImage(const block::
     if (making.by_agent) {
       leftover = LeftoverOf(v1::Leftover::VM_DISK, name, info);
       SetMaker({*vm, making.node}, *leftover);
+    }
+    const auto kept = reconcile::KeptMarkOf(info);
+    if (!making.by_agent && kept.has_value() && kept->vm == *vm) {
+      leftover = LeftoverOf(v1::Leftover::KEPT_DISK, name, info);
+      SetMaker({*vm, kept->node}, *leftover);
     }
   }
   if (!leftover.has_value() && name.pool == parts_.pools.backups) {
@@ -212,7 +219,7 @@ absl::StatusOr<Leftovers::Found> Leftovers::Look(const block::ImageName& name,
   return found;
 }
 
-// A page is of one pool, by its number in pools_; the trash comes after them.
+// A page is of one pool, by its number in pools_; the trash of some comes after them.
 absl::StatusOr<v1::ListLeftoversResponse> Leftovers::List(absl::string_view page_token,
                                                           size_t limit) {
   size_t pool = 0;
@@ -220,12 +227,12 @@ absl::StatusOr<v1::ListLeftoversResponse> Leftovers::List(absl::string_view page
   if (!page_token.empty()) {
     const std::pair<absl::string_view, absl::string_view> parts =
         absl::StrSplit(page_token, absl::MaxSplits('/', 1));
-    if (!absl::SimpleAtoi(parts.first, &pool) || pool > pools_.size()) {
+    if (!absl::SimpleAtoi(parts.first, &pool) || pool >= pools_.size() + trashes_.size()) {
       return InvalidField("page_token", "is not one that List returned");
     }
     after = std::string(parts.second);
   }
-  if (pool == pools_.size()) return ListTrash(after, limit);
+  if (pool >= pools_.size()) return ListTrash(pool - pools_.size(), after, limit);
   ASSIGN_OR_RETURN(const std::vector<std::string> names,
                    parts_.block.ListImages(pools_[pool], after, limit));
   ASSIGN_OR_RETURN(const Guests guests, GuestImages(parts_.hypervisor));
@@ -242,9 +249,10 @@ absl::StatusOr<v1::ListLeftoversResponse> Leftovers::List(absl::string_view page
   return page;
 }
 
-absl::StatusOr<v1::ListLeftoversResponse> Leftovers::ListTrash(const std::string& after,
+absl::StatusOr<v1::ListLeftoversResponse> Leftovers::ListTrash(size_t trash_number,
+                                                               const std::string& after,
                                                                size_t limit) {
-  const std::string& pool = parts_.images_pool;
+  const std::string& pool = trashes_[trash_number];
   ASSIGN_OR_RETURN(const std::vector<block::TrashedImage> trash,
                    parts_.block.ListTrash(pool, after, limit));
   v1::ListLeftoversResponse page;
@@ -252,7 +260,7 @@ absl::StatusOr<v1::ListLeftoversResponse> Leftovers::ListTrash(const std::string
     const auto info = parts_.block.GetTrashedImage(pool, trashed.id);
     if (absl::IsNotFound(info.status())) continue;  // Removed since it was listed.
     RETURN_IF_ERROR(info.status());
-    if (!operations::IsTrashedByAgent(trashed, *info)) continue;
+    if (!block::IsTrashedByAgent(trashed, *info)) continue;
     v1::Leftover leftover =
         LeftoverOf(v1::Leftover::TRASHED_IMAGE, {pool, "", trashed.name}, *info);
     leftover.set_trash_id(trashed.id);
@@ -260,8 +268,11 @@ absl::StatusOr<v1::ListLeftoversResponse> Leftovers::ListTrash(const std::string
     leftover.set_has_clones(info->has_trashed_snapshots);
     *page.add_leftovers() = std::move(leftover);
   }
+  const size_t number = pools_.size() + trash_number;
   if (trash.size() == limit) {
-    page.set_next_page_token(absl::StrCat(pools_.size(), "/", trash.back().id));
+    page.set_next_page_token(absl::StrCat(number, "/", trash.back().id));
+  } else if (trash_number + 1 < trashes_.size()) {
+    page.set_next_page_token(absl::StrCat(number + 1, "/"));
   }
   return page;
 }
@@ -289,7 +300,7 @@ absl::Status Leftovers::Remove(const v1::RemoveLeftoverRequest& request) {
   ASSIGN_OR_RETURN(const Found found, Look(name, /*guests=*/{}));
   const auto leftover = std::find_if(found.begin(), found.end(), [&](const v1::Leftover& one) {
     return one.snapshot() == request.snapshot() && one.kind() != v1::Leftover::OPEN_IMAGE &&
-           !one.maybe_foreign();
+           one.kind() != v1::Leftover::KEPT_DISK && !one.maybe_foreign();
   });
   if (leftover == found.end()) return NotALeftover(request);
   if (!request.snapshot().empty()) {
@@ -315,12 +326,15 @@ absl::Status Leftovers::RemoveImage(const block::ImageName& name, v1::Leftover::
 }
 
 absl::Status Leftovers::RemoveFromTrash(const v1::RemoveLeftoverRequest& request) {
-  const std::string& pool = parts_.images_pool;
+  const std::string& pool = request.pool();
+  if (std::find(trashes_.begin(), trashes_.end(), pool) == trashes_.end()) {
+    return NotALeftover(request);
+  }
   ASSIGN_OR_RETURN(const block::ImageInfo info,
                    parts_.block.GetTrashedImage(pool, request.trash_id()));
-  const bool by_agent = operations::IsTrashedByAgent(
+  const bool by_agent = block::IsTrashedByAgent(
       {.id = request.trash_id(), .name = request.name(), .trashed_at = {}, .kept_until = {}}, info);
-  if (request.pool() != pool || !by_agent) return NotALeftover(request);
+  if (!by_agent) return NotALeftover(request);
   return parts_.block.RemoveFromTrash(pool, request.trash_id());
 }
 

@@ -61,7 +61,9 @@ class Leftovers {
   absl::StatusOr<std::optional<v1::Leftover>> LookAtWatchers(const block::ImageName& name,
                                                              const block::ImageInfo& info,
                                                              const Guests& guests);
-  absl::StatusOr<v1::ListLeftoversResponse> ListTrash(const std::string& after, size_t limit);
+  // Of the pool with that number in trashes_.
+  absl::StatusOr<v1::ListLeftoversResponse> ListTrash(size_t trash_number, const std::string& after,
+                                                      size_t limit);
   // Whether an agent made the image, and which node, where it says so.
   struct Making {
     bool by_agent = false;
@@ -77,6 +79,8 @@ class Leftovers {
   BackupLeftovers backups_;
   // In an order in which each can be removed before what comes after it needs to be.
   std::vector<std::string> pools_;
+  // Those of whose images agents put some into the trash.
+  std::vector<std::string> trashes_;
 };
 
 }  // namespace hvagent::leftovers

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/block/block_error.h"
+#include "agent/block/trash_mark.h"
 #include "agent/operations/volume_flatten.h"
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -25,10 +26,12 @@ absl::Status CheckNoneInTrash(const block::SnapshotName& golden,
     }
   }
   if (in_trash.empty()) return absl::OkStatus();
-  return Error(absl::StatusCode::kFailedPrecondition, "IMAGE_HAS_CHILDREN",
-               absl::StrCat("snapshot ", golden.ToString(),
-                            " has clones that cannot be flattened: ", block::FirstOf(in_trash),
-                            "; remove them with `rbd trash rm`, or restore them first"));
+  return Error(
+      absl::StatusCode::kFailedPrecondition, "IMAGE_HAS_CHILDREN",
+      absl::StrCat("snapshot ", golden.ToString(),
+                   " has clones that cannot be flattened: ", block::FirstOf(in_trash),
+                   "; they go when their delay is over. Restore them first (a VM's disk with "
+                   "`agentctl vm undelete`), or wait"));
 }
 
 absl::Status FlattenAll(block::BlockStore& block, const std::vector<block::Child>& children,
@@ -89,7 +92,7 @@ absl::Status MoveImageToTrash(ImageCatalog& images, absl::string_view id, absl::
   const block::ImageName name = images.NameOf(id);
   const block::SnapshotName golden = {name, kGoldenSnapshot};
   block::BlockStore& block = images.block();
-  RETURN_IF_ERROR(block.AmendImage(name, {std::nullopt, {{kTrashKey, name.name}}}));
+  RETURN_IF_ERROR(block.AmendImage(name, {std::nullopt, {{block::kTrashKey, name.name}}}));
   RETURN_IF_ERROR(block.MoveSnapshotToTrash(golden));
   const absl::Status moved = block.MoveToTrash(name, delay);
   // Somebody opened it since that look: it stays what it was.

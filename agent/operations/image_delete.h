@@ -11,10 +11,6 @@
 
 namespace hvagent::operations {
 
-// The metadata key of an image that an agent put into the trash: its value is the image's name.
-// Clones copy their parent's metadata, so the mark counts only where it is the image's own.
-inline constexpr char kTrashKey[] = "hvagent.trash";
-
 // The job of IMAGE_DELETE, as ImageService.DeleteFlattened. Blocks on Ceph.
 absl::StatusOr<OperationResult> DeleteFlattenedImage(ImageCatalog& images,
                                                      RunningOperation& operation);

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "agent/operations/image_delete.h"
+#include "agent/block/trash_mark.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "glog/logging.h"
@@ -13,11 +13,6 @@ namespace {
 constexpr size_t kPage = 1000;
 
 }  // namespace
-
-bool IsTrashedByAgent(const block::TrashedImage& trashed, const block::ImageInfo& info) {
-  const auto mark = info.metadata.find(kTrashKey);
-  return mark != info.metadata.end() && mark->second == trashed.name;
-}
 
 absl::StatusOr<int> PurgeTrash(block::BlockStore& block, const std::string& pool,
                                const Clock& clock) {
@@ -31,7 +26,7 @@ absl::StatusOr<int> PurgeTrash(block::BlockStore& block, const std::string& pool
       const auto info = block.GetTrashedImage(pool, trashed.id);
       if (absl::IsNotFound(info.status())) continue;  // Another node was faster.
       RETURN_IF_ERROR(info.status());
-      if (!IsTrashedByAgent(trashed, *info)) continue;
+      if (!block::IsTrashedByAgent(trashed, *info)) continue;
       const absl::Status status = block.RemoveFromTrash(pool, trashed.id);
       // Gone, still needed, or still open: each is right, or passes.
       if (absl::IsNotFound(status) || absl::IsFailedPrecondition(status)) continue;

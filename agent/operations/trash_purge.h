@@ -11,9 +11,6 @@
 
 namespace hvagent::operations {
 
-// Whether an agent put the image into the trash.
-bool IsTrashedByAgent(const block::TrashedImage& trashed, const block::ImageInfo& info);
-
 // Removes what is due from the pool's trash; an image that still has clones stays for the next
 // time. Any number of nodes may do so at once. Returns how many it removed. Blocks on Ceph.
 absl::StatusOr<int> PurgeTrash(block::BlockStore& block, const std::string& pool,

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/time.h"
 #include "agent/reconcile/vm_change.h"
 #include "base/error.h"
 #include "base/names.h"
@@ -109,12 +110,14 @@ absl::StatusOr<VmRecord> DesiredVms::SetPower(absl::string_view id, v1::PowerSta
   if (answered) return vm;
   if (vm.deleting) return BeingDeleted(vm);
   const int64_t seen = vm.generation;
-  if (vm.spec.power_state() != power || vm.force_stop != force || vm.restart) {
+  if (vm.spec.power_state() != power || vm.force_stop != force || vm.restart || vm.stays_off) {
     vm.spec.set_power_state(power);
     vm.force_stop = force;
     vm.restart = false;
+    vm.stays_off = false;
     ++vm.generation;
   }
+  reconciler_.StartAtOnce(vm.uuid);
   return Store({std::move(vm), seen}, request);
 }
 
@@ -129,6 +132,7 @@ absl::StatusOr<VmRecord> DesiredVms::Restart(absl::string_view id, bool force,
   vm.spec.set_power_state(v1::RUNNING);
   vm.force_stop = force;
   vm.restart = true;
+  vm.stays_off = false;
   const int64_t seen = vm.generation++;
   return Store({std::move(vm), seen}, request);
 }
@@ -189,7 +193,8 @@ absl::StatusOr<VmRecord> DesiredVms::DetachVolume(absl::string_view id,
       request);
 }
 
-absl::StatusOr<VmRecord> DesiredVms::Delete(absl::string_view id, const RequestKey& request) {
+absl::StatusOr<VmRecord> DesiredVms::Delete(absl::string_view id, state::Disposal disposal,
+                                            const RequestKey& request) {
   absl::StatusOr<VmRecord> vm = Find(id);
   const KeyedLock lock(changing_, vm.ok() ? vm->uuid : Uuid());
   ASSIGN_OR_RETURN(const bool answered, requests_.WasAnswered(request));
@@ -201,9 +206,56 @@ absl::StatusOr<VmRecord> DesiredVms::Delete(absl::string_view id, const RequestK
   const int64_t seen = vm->generation;
   if (!vm->deleting) {
     vm->deleting = true;
+    vm->disposal = disposal;
     ++vm->generation;
   }
   return Store({*std::move(vm), seen}, request);
+}
+
+absl::StatusOr<std::optional<state::DeletedVm>> DesiredVms::FindDeleted(absl::string_view id) {
+  if (const auto uuid = Uuid::Parse(id); uuid.ok()) return state_.GetDeletedVm(*uuid);
+  if (!CheckVmName(id).ok()) return std::nullopt;
+  return state_.GetDeletedVmByName(id);
+}
+
+absl::StatusOr<VmRecord> DesiredVms::Undelete(absl::string_view id, const RequestKey& request) {
+  ASSIGN_OR_RETURN(const auto named, FindDeleted(id));
+  if (!named.has_value()) return WhyNotDeleted(id);
+  const Uuid uuid = named->vm.uuid;
+  const KeyedLock lock(changing_, uuid);
+  ASSIGN_OR_RETURN(const bool answered, requests_.WasAnswered(request));
+  if (answered) return Find(uuid.ToString());
+  ASSIGN_OR_RETURN(const auto deleted, state_.GetDeletedVm(uuid));
+  if (!deleted.has_value()) return WhyNotDeleted(uuid.ToString());
+  if (deleted->kept_until <= clock_.Now()) {
+    return Error(
+        absl::StatusCode::kFailedPrecondition, "UNDELETE_TOO_LATE",
+        absl::StrCat("VM ", uuid.ToString(), " (", deleted->vm.spec.name(),
+                     ") was deleted, and its disks were kept until ",
+                     absl::FormatTime(absl::RFC3339_sec, deleted->kept_until, absl::UTCTimeZone()),
+                     ": they are gone"));
+  }
+  RETURN_IF_ERROR(worker_.CheckRestorable(deleted->vm));
+  VmRecord vm = deleted->vm;
+  vm.spec.set_power_state(v1::STOPPED);
+  vm.undeleting = true;
+  ++vm.generation;
+  return Store({.vm = std::move(vm), .seen_generation = 0}, request);
+}
+
+absl::StatusOr<VmRecord> DesiredVms::WhyNotDeleted(absl::string_view id) {
+  const absl::StatusOr<VmRecord> vm = Find(id);
+  if (ErrorReason(vm.status()) == "VM_NOT_FOUND") {
+    return Error(absl::StatusCode::kNotFound, "VM_NOT_FOUND",
+                 absl::StrCat("no VM \"", id.substr(0, 64),
+                              "\" was deleted on this node, or so long ago that it is forgotten"));
+  }
+  if (!vm.ok()) return vm.status();
+  if (vm->deleting) return BeingDeleted(*vm);
+  if (vm->undeleting) return vm;
+  return Error(absl::StatusCode::kAlreadyExists, "VM_EXISTS",
+               absl::StrCat("VM ", vm->uuid.ToString(), " (", vm->spec.name(),
+                            ") is there, and is not one that was deleted"));
 }
 
 absl::StatusOr<VmRecord> DesiredVms::Find(absl::string_view id) {

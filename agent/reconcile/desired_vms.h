@@ -5,6 +5,7 @@
 #ifndef HVAGENT_AGENT_RECONCILE_DESIRED_VMS_H_
 #define HVAGENT_AGENT_RECONCILE_DESIRED_VMS_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -64,14 +65,22 @@ class DesiredVms {
   absl::StatusOr<state::VmRecord> DetachVolume(absl::string_view id, const std::string& volume_id,
                                                const state::RequestKey& request);
 
-  // Marks for deletion. A request that was answered before gets NOT_FOUND once the VM is gone,
-  // with reason ALREADY_DELETED. Errors: NOT_FOUND, ALREADY_EXISTS (REQUEST_ID_REUSED).
-  absl::StatusOr<state::VmRecord> Delete(absl::string_view id, const state::RequestKey& request);
+  // Marks for deletion, with what becomes of its disks; of one that is marked already that stays.
+  // A request that was answered before gets NOT_FOUND once the VM is gone, with reason
+  // ALREADY_DELETED. Errors: NOT_FOUND, ALREADY_EXISTS (REQUEST_ID_REUSED).
+  absl::StatusOr<state::VmRecord> Delete(absl::string_view id, state::Disposal disposal,
+                                         const state::RequestKey& request);
+
+  // As VmService.Undelete. Blocks on Ceph.
+  absl::StatusOr<state::VmRecord> Undelete(absl::string_view id, const state::RequestKey& request);
 
   // By UUID or name. Errors: NOT_FOUND (VM_NOT_FOUND).
   absl::StatusOr<state::VmRecord> Find(absl::string_view id);
 
  private:
+  absl::StatusOr<std::optional<state::DeletedVm>> FindDeleted(absl::string_view id);
+  // A VM that was undeleted already; else why it cannot be.
+  absl::StatusOr<state::VmRecord> WhyNotDeleted(absl::string_view id);
   absl::StatusOr<state::VmRecord> Store(state::VmChange change, const state::RequestKey& request);
   // Stores what `change` makes of the VM's spec, once it is the VM's turn.
   absl::StatusOr<state::VmRecord> ChangeSpec(absl::string_view id,

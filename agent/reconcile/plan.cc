@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/reconcile/restart_policy.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "domain_xml/vm_spec.h"
@@ -22,11 +23,25 @@ bool IsActive(const std::optional<DomainInfo>& domain) {
          (domain->state == DomainState::kRunning || domain->state == DomainState::kPaused);
 }
 
+// Whether no guest of the VM's is to run.
+bool IsLeftOff(const state::VmRecord& desired) {
+  return desired.spec.power_state() == v1::STOPPED || desired.stays_off;
+}
+
 // All that a VM needs before its first start.
 void AddFirstSteps(const state::VmRecord& desired, std::vector<Action>& actions) {
   constexpr char kNew[] = "the VM has no domain on this node yet";
-  actions.push_back({ActionKind::kPrepareRootDisk, kNew});
-  if (desired.spec.has_cloud_init()) actions.push_back({ActionKind::kPrepareConfigDrive, kNew});
+  constexpr char kUndeleted[] = "the VM was deleted, and shall be as it was";
+  const bool has_drive = desired.spec.has_cloud_init();
+  if (!desired.undeleting) {
+    actions.push_back({ActionKind::kPrepareRootDisk, kNew});
+    if (has_drive) actions.push_back({ActionKind::kPrepareConfigDrive, kNew});
+  } else {
+    if (domain_xml::OwnsRootDisk(desired.spec)) {
+      actions.push_back({ActionKind::kRestoreRootDisk, kUndeleted});
+    }
+    if (has_drive) actions.push_back({ActionKind::kRestoreConfigDrive, kUndeleted});
+  }
   actions.push_back({ActionKind::kDefineDomain, kNew});
 }
 
@@ -52,6 +67,22 @@ absl::StatusOr<std::vector<Action>> PlanForgetting(const ObservedVm& observed) {
   return actions;
 }
 
+// What becomes of the disks that are the VM's.
+void AddDisposal(const state::VmRecord& desired, std::vector<Action>& actions) {
+  ActionKind drive = ActionKind::kTrashConfigDrive;
+  ActionKind root = ActionKind::kTrashRootDisk;
+  if (desired.disposal == state::Disposal::kKeep) {
+    drive = ActionKind::kKeepConfigDrive;
+    root = ActionKind::kKeepRootDisk;
+  } else if (desired.disposal == state::Disposal::kRemove) {
+    drive = ActionKind::kRemoveConfigDrive;
+    root = ActionKind::kRemoveRootDisk;
+  }
+  constexpr char kDeleted[] = "the VM is being deleted";
+  if (desired.spec.has_cloud_init()) actions.push_back({drive, kDeleted});
+  if (domain_xml::OwnsRootDisk(desired.spec)) actions.push_back({root, kDeleted});
+}
+
 absl::StatusOr<std::vector<Action>> PlanDeletion(const state::VmRecord& desired,
                                                  const ObservedVm& observed) {
   if (IsOwnedElsewhere(observed.registration)) return PlanForgetting(observed);
@@ -65,14 +96,13 @@ absl::StatusOr<std::vector<Action>> PlanDeletion(const state::VmRecord& desired,
       actions.push_back({ActionKind::kUndefineDomain, "the VM is being deleted"});
     }
   }
-  if (desired.spec.has_cloud_init()) {
-    actions.push_back({ActionKind::kRemoveConfigDrive, "the VM is being deleted"});
+  AddDisposal(desired, actions);
+  actions.push_back({ActionKind::kRemoveRecord, "no node has the VM any more"});
+  if (desired.disposal == state::Disposal::kTrash) {
+    actions.push_back({ActionKind::kSetAside, "the VM can be had back while the trash keeps it"});
+  } else {
+    actions.push_back({ActionKind::kForgetVm, "nothing of the VM is left"});
   }
-  if (domain_xml::OwnsRootDisk(desired.spec)) {
-    actions.push_back({ActionKind::kRemoveRootDisk, "the VM is being deleted"});
-  }
-  actions.push_back({ActionKind::kRemoveRecord, "nothing of the VM is left in the cluster"});
-  actions.push_back({ActionKind::kForgetVm, "nothing of the VM is left"});
   return actions;
 }
 
@@ -170,6 +200,68 @@ absl::StatusOr<std::vector<Action>> PlanRestart(const state::VmRecord& desired,
   return actions;
 }
 
+// What a guest that is active, and shall be, is given or asked for as it is.
+void AddUpkeep(const state::VmRecord& desired, const ObservedVm& observed,
+               std::vector<Action>& actions) {
+  if (!observed.domain->persistent) {
+    actions.push_back({ActionKind::kDefineDomain, "the running guest lost its definition"});
+  } else {
+    AddLiveChanges(desired, observed, actions);
+  }
+}
+
+// Of a guest that is paused.
+absl::StatusOr<std::vector<Action>> PlanPaused(const state::VmRecord& desired,
+                                               const ObservedVm& observed) {
+  std::vector<Action> actions;
+  if (StartWasCutOff(observed)) {
+    actions.push_back({ActionKind::kFinishStart, "its start was cut off"});
+    return actions;
+  }
+  RETURN_IF_ERROR(observed.registration.status);
+  if (desired.spec.power_state() == v1::PAUSED) {
+    AddUpkeep(desired, observed, actions);
+    return actions;
+  }
+  const hypervisor::StateReason reason = observed.domain->reason;
+  if (reason == hypervisor::StateReason::kIoError) {
+    const std::string why(StopText(reason));
+    actions.push_back({ActionKind::kCheckDisks, why});
+    actions.push_back({ActionKind::kAwaitTurn, why});
+    actions.push_back({ActionKind::kResumeDomain, "its requests are made again"});
+    return actions;
+  }
+  if (observed.registration.state() == v1::RegistryRecord::PAUSED) {
+    actions.push_back({ActionKind::kResumeDomain, "the VM shall run"});
+    return actions;
+  }
+  return Paused(
+      " by somebody else than the agent (`virsh domstate --reason`): let it run with `agentctl vm "
+      "resume`");
+}
+
+// Of a guest that is off, and shall not be.
+std::vector<Action> PlanOff(const state::VmRecord& desired, const ObservedVm& observed) {
+  std::vector<Action> actions;
+  const std::string why(StopText(observed.domain->reason));
+  switch (JudgeStop(desired, *observed.domain, observed.registration)) {
+    case AfterStop::kLeaveOff:
+      actions.push_back({ActionKind::kLeaveOff,
+                         absl::StrCat(why, ", and by its restart policy (",
+                                      v1::VmSpec::RestartPolicy_Name(desired.spec.restart_policy()),
+                                      ") it stays off")});
+      return actions;
+    case AfterStop::kRestart:
+      actions.push_back({ActionKind::kAwaitTurn, why});
+      break;
+    case AfterStop::kStart:
+      break;
+  }
+  AddStart(desired, observed, actions);
+  return actions;
+}
+
+// Of a VM that shall run, or be paused.
 absl::StatusOr<std::vector<Action>> PlanRunning(const state::VmRecord& desired,
                                                 const ObservedVm& observed) {
   std::vector<Action> actions;
@@ -181,24 +273,16 @@ absl::StatusOr<std::vector<Action>> PlanRunning(const state::VmRecord& desired,
   if (desired.restart) return PlanRestart(desired, observed);
   switch (observed.domain->state) {
     case DomainState::kRunning:
-      if (!observed.domain->persistent) {
-        actions.push_back({ActionKind::kDefineDomain, "the running guest lost its definition"});
-      } else {
-        AddLiveChanges(desired, observed, actions);
+      AddUpkeep(desired, observed, actions);
+      if (desired.spec.power_state() == v1::PAUSED) {
+        actions.push_back({ActionKind::kSuspendDomain, "the VM shall be paused"});
       }
       return actions;
     case DomainState::kPaused:
-      if (StartWasCutOff(observed)) {
-        actions.push_back({ActionKind::kFinishStart, "its start was cut off"});
-        return actions;
-      }
-      RETURN_IF_ERROR(observed.registration.status);
-      return Paused(
-          ", by hand or because its storage failed: see `virsh domstate --reason`, then resume it");
+      return PlanPaused(desired, observed);
     case DomainState::kShutOff:
     case DomainState::kCrashed:
-      AddStart(desired, observed, actions);
-      return actions;
+      return PlanOff(desired, observed);
   }
   return absl::InternalError("unknown domain state");
 }
@@ -232,12 +316,14 @@ absl::string_view WhyWriteRecord(const state::VmRecord& desired, const ObservedV
   if (!registration.entry.has_value()) return "the registry does not know the VM yet";
   if (!registration.Says(desired)) return "the registry has an older spec";
   if (!IsActive(observed.domain)) {
-    const bool is_off = desired.spec.power_state() == v1::STOPPED;
-    return is_off && registration.state() != v1::RegistryRecord::STOPPED ? "the guest has stopped"
-                                                                         : "";
+    return IsLeftOff(desired) && registration.state() != v1::RegistryRecord::STOPPED
+               ? "the guest has stopped"
+               : "";
   }
   if (StartWasCutOff(observed)) return "";
-  if (registration.state() != v1::RegistryRecord::RUNNING) return "the guest runs";
+  if (const auto state = StateToRecord(desired, observed); registration.state() != state) {
+    return state == v1::RegistryRecord::PAUSED ? "the guest shall be paused" : "the guest runs";
+  }
   return registration.HasAddressesOf(observed.writable_disks)
              ? ""
              : "the registry does not know who has the guest's disks open";
@@ -265,72 +351,20 @@ absl::StatusOr<std::vector<Action>> WithRecord(const state::VmRecord& desired,
   return actions;
 }
 
-v1::Consequence ConsequenceOf(ActionKind kind) {
-  switch (kind) {
-    case ActionKind::kGrowRootDisk:
-    case ActionKind::kAttachVolume:
-    case ActionKind::kDetachVolume:
-      return v1::HOT;
-    case ActionKind::kShutdownDomain:
-    case ActionKind::kDestroyDomain:
-      return v1::STOPS_GUEST;
-    case ActionKind::kRemoveConfigDrive:
-    case ActionKind::kRemoveRootDisk:
-      return v1::DESTROYS_DATA;
-    default:
-      return v1::CONSEQUENCE_UNSPECIFIED;
-  }
-}
-
 }  // namespace
 
-absl::string_view ActionName(ActionKind kind) {
-  switch (kind) {
-    case ActionKind::kWriteRecord:
-      return "WRITE_RECORD";
-    case ActionKind::kPrepareRootDisk:
-      return "PREPARE_ROOT_DISK";
-    case ActionKind::kPrepareConfigDrive:
-      return "PREPARE_CONFIG_DRIVE";
-    case ActionKind::kGrowRootDisk:
-      return "GROW_ROOT_DISK";
-    case ActionKind::kAttachVolume:
-      return "ATTACH_VOLUME";
-    case ActionKind::kDetachVolume:
-      return "DETACH_VOLUME";
-    case ActionKind::kDefineDomain:
-      return "DEFINE_DOMAIN";
-    case ActionKind::kStartDomain:
-      return "START_DOMAIN";
-    case ActionKind::kFinishStart:
-      return "FINISH_START";
-    case ActionKind::kShutdownDomain:
-      return "SHUTDOWN_DOMAIN";
-    case ActionKind::kDestroyDomain:
-      return "DESTROY_DOMAIN";
-    case ActionKind::kEndRestart:
-      return "END_RESTART";
-    case ActionKind::kUndefineDomain:
-      return "UNDEFINE_DOMAIN";
-    case ActionKind::kRemoveConfigDrive:
-      return "REMOVE_CONFIG_DRIVE";
-    case ActionKind::kRemoveRootDisk:
-      return "REMOVE_ROOT_DISK";
-    case ActionKind::kRemoveRecord:
-      return "REMOVE_RECORD";
-    case ActionKind::kForgetVm:
-      return "FORGET_VM";
+v1::RegistryRecord::State StateToRecord(const state::VmRecord& desired,
+                                        const ObservedVm& observed) {
+  if (!IsActive(observed.domain)) {
+    return IsLeftOff(desired) ? v1::RegistryRecord::STOPPED : v1::RegistryRecord::STARTING;
   }
-  return "UNKNOWN";
-}
-
-v1::PlannedAction Shown(const Action& action) {
-  v1::PlannedAction shown;
-  shown.set_action(std::string(ActionName(action.kind)));
-  shown.set_reason(action.volume_id.empty() ? action.reason
-                                            : absl::StrCat(action.reason, ": ", action.volume_id));
-  shown.set_consequence(ConsequenceOf(action.kind));
-  return shown;
+  // A start that was cut off stays one, so that whoever finds the paused guest finishes it.
+  if (StartWasCutOff(observed)) return v1::RegistryRecord::STARTING;
+  // A pause of ours stays one until it is over: it is ours to end.
+  const bool is_our_pause = observed.domain->state == DomainState::kPaused &&
+                            observed.registration.state() == v1::RegistryRecord::PAUSED;
+  return desired.spec.power_state() == v1::PAUSED || is_our_pause ? v1::RegistryRecord::PAUSED
+                                                                  : v1::RegistryRecord::RUNNING;
 }
 
 absl::StatusOr<std::vector<Action>> Plan(const state::VmRecord& desired,
@@ -339,9 +373,11 @@ absl::StatusOr<std::vector<Action>> Plan(const state::VmRecord& desired,
   if (absl::Status status = CheckNothingForeignInTheWay(desired, observed); !status.ok()) {
     return status;
   }
-  const bool shall_run = desired.spec.power_state() != v1::STOPPED;
+  // One that stays off, and that somebody started by hand, is as any that shall run.
+  const bool is_off = IsLeftOff(desired) &&
+                      (desired.spec.power_state() == v1::STOPPED || !IsActive(observed.domain));
   ASSIGN_OR_RETURN(std::vector<Action> actions,
-                   shall_run ? PlanRunning(desired, observed) : PlanStopped(desired, observed));
+                   is_off ? PlanStopped(desired, observed) : PlanRunning(desired, observed));
   return WithRecord(desired, observed, std::move(actions));
 }
 

@@ -9,13 +9,13 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "agent/block/block_store.h"
 #include "agent/hypervisor/hypervisor.h"
+#include "agent/reconcile/action.h"
 #include "agent/reconcile/live_changes.h"
 #include "agent/reconcile/vm_registrar.h"
 #include "agent/state/state_store.h"
-#include "hvagent/v1/push.pb.h"
+#include "hvagent/v1/registry.pb.h"
 
 namespace hvagent::reconcile {
 
@@ -42,38 +42,8 @@ struct ObservedVm {
   std::optional<hypervisor::DomainInfo> name_holder;
 };
 
-enum class ActionKind {
-  kWriteRecord,         // what the VM is, in the registry, as this node's
-  kPrepareRootDisk,     // clone it, or find what was made or is to be used, and grow what is ours
-  kPrepareConfigDrive,  // write it, or find it written
-  kGrowRootDisk,        // and tell a running guest
-  kAttachVolume,        // to a running guest
-  kDetachVolume,        // asks a running guest to let go of it; done when libvirt says so
-  kDefineDomain,
-  kStartDomain,     // paused; then as kFinishStart
-  kFinishStart,     // records who has the disks open, and lets the guest run
-  kShutdownDomain,  // asks the guest; done when libvirt says so
-  kDestroyDomain,   // cuts its power
-  kEndRestart,      // what was to be restarted does not run: from here on it is only to be started
-  kUndefineDomain,
-  kRemoveConfigDrive,
-  kRemoveRootDisk,
-  kRemoveRecord,  // of the registry
-  kForgetVm,      // drops the node's own record: the last step of a deletion
-};
-
-// "PREPARE_ROOT_DISK"
-absl::string_view ActionName(ActionKind kind);
-
-struct Action {
-  ActionKind kind;
-  std::string reason;
-  std::string volume_id = "";  // that is attached or detached
-  friend bool operator==(const Action&, const Action&) = default;
-};
-
-// The action as the API shows it, with what it means to the guest.
-v1::PlannedAction Shown(const Action& action);
+// What the registry shall say of the guest, as it was seen and as it shall be.
+v1::RegistryRecord::State StateToRecord(const state::VmRecord& desired, const ObservedVm& observed);
 
 // The actions, in order; none when all is as it shall be. The registry knows of a change before it
 // takes effect, but for a stop, which waits for nobody. A domain's disk is there before its

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/random/random.h"
+#include "absl/strings/str_cat.h"
 #include "agent/reconcile/plan.h"
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -29,7 +30,8 @@ Reconciler::Reconciler(ReconcilerOptions options, VmWorker& worker,
       state_(state),
       board_(board),
       clock_(clock),
-      queue_(clock) {}
+      queue_(clock),
+      turns_(clock) {}
 
 Reconciler::~Reconciler() { Stop(); }
 
@@ -103,12 +105,15 @@ void Reconciler::Reconcile(const Uuid& uuid) {
   if (!vm->has_value()) {
     // An event of a domain that is not ours, or a VM that is gone: who began to wait for that after
     // the look that removed it had begun still waits.
+    turns_.Forget(uuid);
     board_.Publish(uuid, {.looked_at = looked_at, .removed = true});
     return;
   }
 
-  Outcome outcome{
-      .generation = (*vm)->generation, .looked_at = looked_at, .claimed = (*vm)->claimed};
+  Outcome outcome{.generation = (*vm)->generation,
+                  .looked_at = looked_at,
+                  .claimed = (*vm)->claimed,
+                  .stays_off = (*vm)->stays_off};
   const absl::StatusOr<bool> owner_known = MakeItSo(**vm, outcome);
   outcome.error = owner_known.status();
   if (!outcome.error.ok()) {
@@ -122,7 +127,8 @@ void Reconciler::Reconcile(const Uuid& uuid) {
       queue_.AddAfter(uuid, NextBackoff(uuid));
     } else {
       ResetBackoff(uuid);
-      if (!outcome.converged && !outcome.removed) queue_.AddAfter(uuid, options_.ask_again);
+      const bool asked = !outcome.converged && !outcome.removed && !outcome.waiting.has_value();
+      if (asked) queue_.AddAfter(uuid, options_.ask_again);
     }
   }
   board_.Publish(uuid, outcome);
@@ -137,6 +143,9 @@ absl::StatusOr<bool> Reconciler::MakeItSo(const state::VmRecord& vm, Outcome& ou
   ASSIGN_OR_RETURN(const std::vector<Action> actions, Plan(vm, observed));
   bool waits_for_guest = false;
   for (const Action& action : actions) {
+    if (action.kind == ActionKind::kAwaitTurn && !TakesTurn(vm, action, observed, outcome)) {
+      return observed.registration.status.ok();
+    }
     if (IsAskedOfTheGuest(action.kind)) {
       waits_for_guest = true;
       // Its events meanwhile bring us here again: asking once is enough.
@@ -145,6 +154,7 @@ absl::StatusOr<bool> Reconciler::MakeItSo(const state::VmRecord& vm, Outcome& ou
     LOG(INFO) << "vm " << vm.uuid.ToString() << " (" << vm.spec.name()
               << "): " << ActionName(action.kind) << ": " << action.reason;
     RETURN_IF_ERROR(worker_.Run(vm, action, observed));
+    if (action.kind == ActionKind::kLeaveOff) outcome.stays_off = true;
   }
   outcome.converged = !waits_for_guest;
   if (!waits_for_guest) {
@@ -152,6 +162,20 @@ absl::StatusOr<bool> Reconciler::MakeItSo(const state::VmRecord& vm, Outcome& ou
     asked_.erase(vm.uuid);
   }
   return observed.registration.status.ok();
+}
+
+bool Reconciler::TakesTurn(const state::VmRecord& vm, const Action& action,
+                           const ObservedVm& observed, Outcome& outcome) {
+  const std::optional<Turns::Pause> pause = turns_.Take(vm.uuid);
+  if (!pause.has_value()) return true;
+  const bool is_paused = observed.domain->state == hypervisor::DomainState::kPaused;
+  outcome.waiting = {
+      .reason = is_paused ? "GUEST_IO_ERROR" : "RESTART_BACKOFF",
+      .message = absl::StrCat(
+          action.reason, is_paused ? ": it is resumed at " : ": it is started again at ",
+          absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", pause->until, absl::UTCTimeZone()))};
+  queue_.AddAfter(vm.uuid, pause->left);
+  return false;
 }
 
 bool Reconciler::MayAsk(const state::VmRecord& vm, const Action& action) {

@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "agent/hypervisor/hypervisor.h"
 #include "agent/reconcile/status_board.h"
+#include "agent/reconcile/turns.h"
 #include "agent/reconcile/vm_worker.h"
 #include "agent/reconcile/work_queue.h"
 #include "agent/state/state_store.h"
@@ -52,6 +53,9 @@ class Reconciler {
   // Look at every VM of the state again. Blocks on the state.
   void EnqueueAll();
 
+  // However often its guest has stopped lately, the VM's next start comes without a pause.
+  void StartAtOnce(const Uuid& uuid) { turns_.Forget(uuid); }
+
  private:
   void Work();
   void Resync();
@@ -60,6 +64,9 @@ class Reconciler {
   // Fills in what was seen and whether the VM is as it shall be now, or only waits for its guest.
   // Returns whether the registry could be asked whose the VM is.
   absl::StatusOr<bool> MakeItSo(const state::VmRecord& vm, Outcome& outcome);
+  // Whether it is the turn of what follows `action`; else says so in `outcome`, and comes back.
+  bool TakesTurn(const state::VmRecord& vm, const Action& action, const ObservedVm& observed,
+                 Outcome& outcome);
   // Whether it is time to ask the guest (again).
   bool MayAsk(const state::VmRecord& vm, const Action& action);
   absl::Duration NextBackoff(const Uuid& uuid);
@@ -72,6 +79,7 @@ class Reconciler {
   StatusBoard& board_;
   const Clock& clock_;
   WorkQueue queue_;
+  Turns turns_;
 
   Mutex mutex_;
   CondVar stop_changed_;

@@ -16,7 +16,7 @@ std::optional<StatusBoard::Entry> StatusBoard::Get(const Uuid& uuid) const {
 bool Outcome::LooksLike(const Outcome& other) const {
   return generation == other.generation && converged == other.converged && error == other.error &&
          domain_state == other.domain_state && pending_restart == other.pending_restart &&
-         claimed == other.claimed;
+         claimed == other.claimed && waiting == other.waiting && stays_off == other.stays_off;
 }
 
 bool StatusBoard::Waiter::SettledBy(const Outcome& outcome) const {
@@ -37,7 +37,7 @@ void StatusBoard::Publish(const Uuid& uuid, const Outcome& outcome) {
       auto [it, inserted] = entries_.try_emplace(uuid);
       const Outcome& old = it->second.outcome;
       if (inserted || old.converged != outcome.converged ||
-          ErrorReason(old.error) != ErrorReason(outcome.error)) {
+          ErrorReason(old.error) != ErrorReason(outcome.error) || old.waiting != outcome.waiting) {
         it->second.since = clock_.Now();
       }
       changed = inserted || !old.LooksLike(outcome);

@@ -35,6 +35,15 @@ struct Outcome {
   // What the running guest has only from its next start, as paths of the spec's fields.
   std::vector<std::string> pending_restart;
   bool claimed = false;
+  // Why its guest is not running or started again right now, and when it will be.
+  struct Waiting {
+    std::string reason;  // RESTART_BACKOFF, GUEST_IO_ERROR
+    std::string message;
+    friend bool operator==(const Waiting&, const Waiting&) = default;
+  };
+  std::optional<Waiting> waiting;
+  // Its guest stopped by itself and is left off.
+  bool stays_off = false;
 
   // Whether a watcher would see no difference between this and `other`.
   bool LooksLike(const Outcome& other) const;

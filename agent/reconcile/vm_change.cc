@@ -28,6 +28,12 @@ v1::Consequence ConsequenceOf(ChangeConsequence consequence) {
   return v1::CONSEQUENCE_UNSPECIFIED;
 }
 
+const char* PowerChange(v1::PowerState from, v1::PowerState to) {
+  if (to == v1::STOPPED) return "the guest is stopped";
+  if (to == v1::PAUSED) return "the guest is paused, or started paused";
+  return from == v1::PAUSED ? "the guest is resumed" : "the guest is started";
+}
+
 v1::FieldChange Shown(const domain_xml::SpecChange& change) {
   v1::FieldChange shown;
   shown.set_path(change.path);
@@ -74,9 +80,9 @@ absl::StatusOr<DecidedChange> DecideChange(const std::optional<state::VmRecord>&
   if (stored->spec.power_state() != wanted.power_state()) {
     v1::FieldChange& power = decided.fields.emplace_back();
     power.set_path("power_state");
-    power.set_how(wanted.power_state() == v1::STOPPED ? "the guest is stopped"
-                                                      : "the guest is started");
+    power.set_how(PowerChange(stored->spec.power_state(), wanted.power_state()));
     if (wanted.power_state() == v1::STOPPED) power.set_consequence(v1::STOPS_GUEST);
+    decided.change.vm.stays_off = false;
   }
   if (decided.fields.empty()) return decided;
   state::VmRecord& vm = decided.change.vm;

@@ -34,7 +34,15 @@ std::optional<bool> OwnerIs(const state::VmRecord& vm, const ImageInfo& disk) {
 }
 
 std::map<std::string, std::string> MarkFor(const state::VmRecord& vm) {
-  return {{kOwnerKey, absl::StrCat(vm.uuid.ToString(), " ", vm.spec.node())}};
+  return {{kOwnerKey, MarkText(vm)}};
+}
+
+std::optional<DiskMark> MarkUnder(const char* key, const ImageInfo& disk) {
+  const auto found = disk.metadata.find(key);
+  if (found == disk.metadata.end()) return std::nullopt;
+  const std::pair<std::string, std::string> parts =
+      absl::StrSplit(found->second, absl::MaxSplits(' ', 1));
+  return DiskMark{parts.first, parts.second};
 }
 
 // Whether it may have been made for the VM just before a crash.
@@ -42,7 +50,14 @@ bool IsYoung(const state::VmRecord& vm, const ImageInfo& disk) {
   return disk.snapshots.empty() && disk.create_time >= vm.create_time - kClockTolerance;
 }
 
+// A clone may have the mark from what it was cloned from.
+bool WasKept(const state::VmRecord& vm, const ImageInfo& disk) {
+  const std::optional<DiskMark> kept = MarkUnder(kKeptKey, disk);
+  return kept.has_value() && kept->vm == vm.uuid.ToString() && !OwnerIs(vm, disk).has_value();
+}
+
 bool IsOurConfigDrive(const state::VmRecord& vm, const ImageInfo& drive) {
+  if (WasKept(vm, drive)) return false;
   return OwnerIs(vm, drive).value_or(!drive.parent.has_value() && IsYoung(vm, drive));
 }
 
@@ -50,17 +65,17 @@ absl::Status NotOurs(absl::string_view reason, const ImageName& disk) {
   return Error(absl::StatusCode::kAlreadyExists, reason,
                absl::StrCat("image ", disk.ToString(),
                             " exists and was not made for this VM; it is left alone: choose "
-                            "another UUID, or remove the image"));
+                            "another UUID, adopt it (root_disk.existing), or remove the image"));
 }
 
 }  // namespace
 
-std::optional<DiskMark> MarkOf(const block::ImageInfo& disk) {
-  const auto found = disk.metadata.find(kOwnerKey);
-  if (found == disk.metadata.end()) return std::nullopt;
-  const std::pair<std::string, std::string> parts =
-      absl::StrSplit(found->second, absl::MaxSplits(' ', 1));
-  return DiskMark{parts.first, parts.second};
+std::optional<DiskMark> MarkOf(const ImageInfo& disk) { return MarkUnder(kOwnerKey, disk); }
+
+std::optional<DiskMark> KeptMarkOf(const ImageInfo& disk) { return MarkUnder(kKeptKey, disk); }
+
+std::string MarkText(const state::VmRecord& vm) {
+  return absl::StrCat(vm.uuid.ToString(), " ", vm.spec.node());
 }
 
 ImageName VmDisks::RootDisk(const Uuid& vm) const {
@@ -76,16 +91,20 @@ block::SnapshotName VmDisks::GoldenSnapshot(const v1::VmSpec& spec) const {
 }
 
 bool VmDisks::IsOurRootDisk(const state::VmRecord& vm, const ImageInfo& disk) const {
-  if (!domain_xml::OwnsRootDisk(vm.spec)) return false;
+  if (!domain_xml::OwnsRootDisk(vm.spec) || WasKept(vm, disk)) return false;
   if (vm.spec.root_disk().image().empty()) return OwnerIs(vm, disk).value_or(false);
   return OwnerIs(vm, disk).value_or(disk.parent == GoldenSnapshot(vm.spec) && IsYoung(vm, disk));
 }
 
+absl::StatusOr<bool> VmDisks::IsThereAndOurs(const state::VmRecord& vm, const ImageName& disk) {
+  const absl::StatusOr<ImageInfo> info = block_.GetImage(disk);
+  if (absl::IsNotFound(info.status())) return false;
+  if (!info.ok()) return info.status();
+  return disk == RootDisk(vm.uuid) ? IsOurRootDisk(vm, *info) : IsOurConfigDrive(vm, *info);
+}
+
 absl::StatusOr<bool> VmDisks::HasRootDisk(const state::VmRecord& vm) {
-  const absl::StatusOr<ImageInfo> disk = block_.GetImage(RootDisk(vm.uuid));
-  if (absl::IsNotFound(disk.status())) return false;
-  if (!disk.ok()) return disk.status();
-  return IsOurRootDisk(vm, *disk);
+  return IsThereAndOurs(vm, RootDisk(vm.uuid));
 }
 
 absl::Status VmDisks::CheckImage(const v1::VmSpec& spec) {
@@ -138,7 +157,7 @@ absl::Status VmDisks::PrepareRootDisk(const state::VmRecord& vm) {
 }
 
 absl::Status VmDisks::AdoptRootDisk(const state::VmRecord& vm) {
-  block::ImageChange change = {.metadata = MarkFor(vm)};
+  block::ImageChange change = {.metadata = MarkFor(vm), .remove_metadata = {kKeptKey}};
   if (const uint64_t size = vm.spec.root_disk().size_gib(); size != 0) {
     change.grow_to = GiB(size);
   }
@@ -178,7 +197,10 @@ absl::Status VmDisks::PrepareConfigDrive(const state::VmRecord& vm) {
       block_.CreateImage(drive, Bytes(content.size()), kConfigDriveObjectSize);
   if (absl::IsAlreadyExists(created)) {
     ASSIGN_OR_RETURN(const ImageInfo info, block_.GetImage(drive));
-    if (!IsOurConfigDrive(vm, info)) return NotOurs("CONFIG_DRIVE_NOT_OURS", drive);
+    // One that was kept when a VM of this UUID was deleted is written anew.
+    if (!IsOurConfigDrive(vm, info) && !WasKept(vm, info)) {
+      return NotOurs("CONFIG_DRIVE_NOT_OURS", drive);
+    }
     // The mark comes last, and a VM's cloud_init is fixed once it has a disk.
     if (OwnerIs(vm, info).has_value()) return absl::OkStatus();
   } else if (!created.ok()) {
@@ -189,28 +211,6 @@ absl::Status VmDisks::PrepareConfigDrive(const state::VmRecord& vm) {
   RETURN_IF_ERROR(writer->Write(0, content));
   RETURN_IF_ERROR(writer->SetMetadata(MarkFor(vm)));
   return writer->Finish();
-}
-
-absl::Status VmDisks::RemoveRootDisk(const state::VmRecord& vm) {
-  return Remove(vm, RootDisk(vm.uuid), /*is_root=*/true);
-}
-
-absl::Status VmDisks::RemoveConfigDrive(const state::VmRecord& vm) {
-  return Remove(vm, ConfigDrive(vm.uuid), /*is_root=*/false);
-}
-
-absl::Status VmDisks::Remove(const state::VmRecord& vm, const ImageName& disk, bool is_root) {
-  const absl::StatusOr<ImageInfo> info = block_.GetImage(disk);
-  if (absl::IsNotFound(info.status())) return absl::OkStatus();
-  if (!info.ok()) return info.status();
-  // A disk that is somebody else's stays, and does not keep our record from going.
-  if (!(is_root ? IsOurRootDisk(vm, *info) : IsOurConfigDrive(vm, *info))) return absl::OkStatus();
-  const absl::Status removed = block_.RemoveImage(disk);
-  if (absl::IsNotFound(removed)) return absl::OkStatus();
-  if (ErrorReason(removed) == "IMAGE_IN_USE") {
-    return Error(absl::StatusCode::kUnavailable, "IMAGE_IN_USE", removed.message());
-  }
-  return removed;
 }
 
 }  // namespace hvagent::reconcile

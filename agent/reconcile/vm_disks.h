@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "agent/block/block_store.h"
 #include "agent/state/state_store.h"
 #include "base/uuid.h"
@@ -32,6 +33,15 @@ struct DiskMark {
 };
 // nullopt where the disk bears no mark.
 std::optional<DiskMark> MarkOf(const block::ImageInfo& disk);
+
+// Takes the place of kOwnerKey, with such a value, on a disk that was kept when its VM was deleted:
+// nobody's from then on, until a VM adopts it.
+inline constexpr char kKeptKey[] = "hvagent.kept";
+// The VM that the disk was of; nullopt where it was not kept.
+std::optional<DiskMark> KeptMarkOf(const block::ImageInfo& disk);
+
+// What both marks say of a disk of the VM's.
+std::string MarkText(const state::VmRecord& vm);
 
 // Errors of every call: those of the block store.
 class VmDisks {
@@ -69,7 +79,36 @@ class VmDisks {
   absl::Status RemoveRootDisk(const state::VmRecord& vm);
   absl::Status RemoveConfigDrive(const state::VmRecord& vm);
 
+  // Puts a disk that is the VM's into the trash, for at least `delay`. As RemoveRootDisk otherwise.
+  absl::Status TrashRootDisk(const state::VmRecord& vm, absl::Duration delay);
+  absl::Status TrashConfigDrive(const state::VmRecord& vm, absl::Duration delay);
+  // Leaves a disk that is the VM's where it is, and says on it that it was kept. One that is gone,
+  // or somebody else's, is no error.
+  absl::Status KeepRootDisk(const state::VmRecord& vm);
+  absl::Status KeepConfigDrive(const state::VmRecord& vm);
+
+  // Gives a disk that was put into the trash when the VM was deleted its name back; of several, the
+  // one that was put there last. One that has it again already is left. It costs a look through the
+  // trash.
+  // Errors: ALREADY_EXISTS (DISK_NAME_TAKEN: another disk has the name), FAILED_PRECONDITION
+  // (DISK_NOT_IN_TRASH).
+  absl::Status RestoreRootDisk(const state::VmRecord& vm);
+  absl::Status RestoreConfigDrive(const state::VmRecord& vm);
+  // What both would say of the disks that the VM has, without an effect.
+  absl::Status CheckRestorable(const state::VmRecord& vm);
+
  private:
+  // Whether the disk is there and was made or adopted for the VM; else why that cannot be told.
+  absl::StatusOr<bool> IsThereAndOurs(const state::VmRecord& vm, const block::ImageName& disk);
+  absl::Status Trash(const state::VmRecord& vm, const block::ImageName& disk, absl::Duration delay);
+  absl::Status Keep(const state::VmRecord& vm, const block::ImageName& disk);
+  // Whether the disk has its name again. Errors: ALREADY_EXISTS (DISK_NAME_TAKEN).
+  absl::StatusOr<bool> HasItsName(const state::VmRecord& vm, const block::ImageName& disk);
+  absl::Status CheckRestorable(const state::VmRecord& vm, const block::ImageName& disk);
+  // The id in the trash of what Restore would restore; empty: there is none.
+  absl::StatusOr<std::string> FindInTrash(const state::VmRecord& vm, const block::ImageName& disk);
+  absl::Status Restore(const state::VmRecord& vm, const block::ImageName& disk);
+
   block::SnapshotName GoldenSnapshot(const v1::VmSpec& spec) const;
   absl::Status CheckImage(const v1::VmSpec& spec);
   absl::Status CloneRootDisk(const state::VmRecord& vm);
@@ -79,7 +118,7 @@ class VmDisks {
   absl::Status WhyUnfit(const v1::VmSpec& spec, const absl::Status& failed);
   // Whether it was made here for the VM, marked or just before a crash.
   bool IsOurRootDisk(const state::VmRecord& vm, const block::ImageInfo& disk) const;
-  absl::Status Remove(const state::VmRecord& vm, const block::ImageName& disk, bool is_root);
+  absl::Status Remove(const state::VmRecord& vm, const block::ImageName& disk);
 
   block::BlockStore& block_;
   const std::string images_pool_;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "agent/reconcile/guest_secret.h"
 #include "agent/reconcile/monitors.h"
 #include "base/error.h"
@@ -129,6 +130,7 @@ bool VmWorker::IsStale(absl::string_view xml, const domain_xml::DomainMark& mark
 }
 
 absl::StatusOr<bool> VmWorker::NothingExists(const state::VmRecord& vm) {
+  if (vm.undeleting) return false;
   ASSIGN_OR_RETURN(const ObservedVm observed, LookAtDomain(vm));
   if (observed.domain.has_value() && observed.domain_is_ours) return false;
   ASSIGN_OR_RETURN(const bool has_root_disk, disks_.HasRootDisk(vm));
@@ -143,6 +145,10 @@ absl::Status VmWorker::Run(const state::VmRecord& vm, const Action& action, Obse
       return disks_.PrepareRootDisk(vm);
     case ActionKind::kPrepareConfigDrive:
       return disks_.PrepareConfigDrive(vm);
+    case ActionKind::kRestoreRootDisk:
+      return disks_.RestoreRootDisk(vm);
+    case ActionKind::kRestoreConfigDrive:
+      return disks_.RestoreConfigDrive(vm);
     case ActionKind::kGrowRootDisk:
       return GrowRootDisk(vm);
     case ActionKind::kAttachVolume:
@@ -152,26 +158,54 @@ absl::Status VmWorker::Run(const state::VmRecord& vm, const Action& action, Obse
                                     domain_xml::VolumeName(action.volume_id));
     case ActionKind::kDefineDomain:
       return DefineDomain(vm, observed.registration.epoch());
+    case ActionKind::kCheckDisks:
+      for (const block::ImageName& disk : observed.writable_disks) {
+        RETURN_IF_ERROR(block_.GetImage(disk).status());
+      }
+      return absl::OkStatus();
+    case ActionKind::kAwaitTurn:
+      return absl::OkStatus();
     case ActionKind::kStartDomain:
       return StartDomain(vm, observed);
     case ActionKind::kFinishStart:
       return FinishStart(vm, observed.registration);
+    case ActionKind::kSuspendDomain:
+      return hypervisor_.SuspendDomain(vm.uuid);
+    case ActionKind::kResumeDomain:
+      return ResumeDomain(vm, observed);
     case ActionKind::kShutdownDomain:
       return hypervisor_.ShutdownDomain(vm.uuid);
     case ActionKind::kDestroyDomain:
       return hypervisor_.DestroyDomain(vm.uuid);
     case ActionKind::kEndRestart:
+      // The registry first: else its guest would be found off, and to have run by this very wish.
+      RETURN_IF_ERROR(registrar_.Write(vm, RegistryRecord::STARTING, /*disks=*/{},
+                                       observed.marked_epoch, observed.registration));
       return state_.EndRestart(vm.uuid, vm.generation);
+    case ActionKind::kLeaveOff:
+      return LeaveOff(vm, observed);
     case ActionKind::kUndefineDomain: {
       const absl::Status status = hypervisor_.UndefineDomain(vm.uuid);
       return absl::IsNotFound(status) ? absl::OkStatus() : status;
     }
+    case ActionKind::kTrashConfigDrive:
+      return disks_.TrashConfigDrive(vm, options_.trash_delay);
+    case ActionKind::kTrashRootDisk:
+      return disks_.TrashRootDisk(vm, options_.trash_delay);
+    case ActionKind::kKeepConfigDrive:
+      return disks_.KeepConfigDrive(vm);
+    case ActionKind::kKeepRootDisk:
+      return disks_.KeepRootDisk(vm);
     case ActionKind::kRemoveConfigDrive:
       return disks_.RemoveConfigDrive(vm);
     case ActionKind::kRemoveRootDisk:
       return disks_.RemoveRootDisk(vm);
     case ActionKind::kRemoveRecord:
       return registrar_.Remove(vm.uuid, observed.registration);
+    case ActionKind::kSetAside: {
+      const absl::Time now = absl::Now();
+      return state_.MoveToDeleted(vm.uuid, now, now + options_.trash_delay);
+    }
     case ActionKind::kForgetVm:
       return state_.RemoveVm(vm.uuid);
   }
@@ -199,21 +233,14 @@ absl::StatusOr<domain_xml::DomainSpec> VmWorker::Resolve(const v1::VmSpec& spec,
 
 absl::Status VmWorker::WriteRecord(const state::VmRecord& vm, ObservedVm& observed) {
   Registration& registration = observed.registration;
+  const RegistryRecord::State state = StateToRecord(vm, observed);
   if (!observed.domain.has_value() || DoesNotRun(*observed.domain)) {
-    const bool shall_run = vm.spec.power_state() != v1::STOPPED;
-    return registrar_.Write(vm, shall_run ? RegistryRecord::STARTING : RegistryRecord::STOPPED,
-                            /*disks=*/{}, observed.marked_epoch, registration);
+    return registrar_.Write(vm, state, /*disks=*/{}, observed.marked_epoch, registration);
   }
-  // A start that was cut off stays one, so that whoever finds the paused guest finishes it.
-  if (observed.domain->state == hypervisor::DomainState::kPaused &&
-      registration.state() == RegistryRecord::STARTING) {
-    return registrar_.WriteState(vm, RegistryRecord::STARTING, registration);
+  if (state == RegistryRecord::STARTING || registration.HasAddressesOf(observed.writable_disks)) {
+    return registrar_.WriteState(vm, state, registration);
   }
-  if (registration.HasAddressesOf(observed.writable_disks)) {
-    return registrar_.WriteState(vm, RegistryRecord::RUNNING, registration);
-  }
-  return registrar_.Write(vm, RegistryRecord::RUNNING, observed.writable_disks,
-                          observed.marked_epoch, registration);
+  return registrar_.Write(vm, state, observed.writable_disks, observed.marked_epoch, registration);
 }
 
 absl::Status VmWorker::DefineDomain(const state::VmRecord& vm, int64_t epoch) {
@@ -302,9 +329,32 @@ absl::Status VmWorker::FinishStart(const state::VmRecord& vm, Registration& regi
   ASSIGN_OR_RETURN(const std::string xml, hypervisor_.GetDomainXml(vm.uuid));
   ASSIGN_OR_RETURN(const std::vector<block::ImageName> disks, WritableDisks(xml));
   RETURN_IF_ERROR(registrar_.Write(vm, RegistryRecord::STARTING, disks, /*epoch=*/0, registration));
+  // Only from here on may a pause be taken for somebody's wish.
+  if (vm.spec.power_state() == v1::PAUSED) {
+    return registrar_.WriteState(vm, RegistryRecord::PAUSED, registration);
+  }
   RETURN_IF_ERROR(hypervisor_.ResumeDomain(vm.uuid));
-  // Only now may a pause be taken for somebody's wish.
   return registrar_.WriteState(vm, RegistryRecord::RUNNING, registration);
+}
+
+absl::Status VmWorker::ResumeDomain(const state::VmRecord& vm, ObservedVm& observed) {
+  RETURN_IF_ERROR(hypervisor_.ResumeDomain(vm.uuid));
+  observed.domain->state = hypervisor::DomainState::kRunning;
+  return WriteRecord(vm, observed);
+}
+
+absl::Status VmWorker::EndPauseByHand(const state::VmRecord& vm) {
+  ASSIGN_OR_RETURN(const ObservedVm observed, Observe(vm));
+  const bool is_by_hand = observed.domain.has_value() && observed.domain_is_ours &&
+                          observed.domain->state == hypervisor::DomainState::kPaused &&
+                          observed.registration.state() == RegistryRecord::RUNNING;
+  return is_by_hand ? hypervisor_.ResumeDomain(vm.uuid) : absl::OkStatus();
+}
+
+absl::Status VmWorker::LeaveOff(const state::VmRecord& vm, ObservedVm& observed) {
+  RETURN_IF_ERROR(state_.LeaveOff(vm.uuid, vm.generation));
+  return registrar_.Write(vm, RegistryRecord::STOPPED, /*disks=*/{}, observed.marked_epoch,
+                          observed.registration);
 }
 
 }  // namespace hvagent::reconcile

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "agent/block/block_store.h"
 #include "agent/hypervisor/hypervisor.h"
 #include "agent/reconcile/plan.h"
@@ -33,6 +34,8 @@ struct VmWorkerOptions {
   std::string serial_log_dir;
   // Disks name the monitors' v1 addresses even where all have v2 ones.
   bool prefer_v1_monitors = false;
+  // How long the trash keeps the disks of a deleted VM.
+  absl::Duration trash_delay = absl::Hours(24);
   // Makes the secret of this entity usable, right before a guest starts with it. May be empty.
   std::function<absl::Status(const std::string& entity)> before_start;
 };
@@ -55,6 +58,13 @@ class VmWorker {
   // Whether the VM has neither a domain nor a root disk of ours yet, so that its spec is still a
   // mere wish. Errors: UNAVAILABLE, DEADLINE_EXCEEDED.
   absl::StatusOr<bool> NothingExists(const state::VmRecord& vm);
+
+  // The checks of RESTORE_ROOT_DISK and RESTORE_CONFIG_DRIVE without the disks.
+  absl::Status CheckRestorable(const state::VmRecord& vm) { return disks_.CheckRestorable(vm); }
+
+  // Lets a guest run that runs by the agent's wish and that somebody paused by hand; any other is
+  // left alone.
+  absl::Status EndPauseByHand(const state::VmRecord& vm);
 
   // The checks of PREPARE_ROOT_DISK without the disk.
   absl::Status CheckRootDiskSource(const v1::VmSpec& spec) {
@@ -87,6 +97,8 @@ class VmWorker {
   absl::Status DefineDomain(const state::VmRecord& vm, int64_t epoch);
   absl::Status StartDomain(const state::VmRecord& vm, ObservedVm& observed);
   absl::Status FinishStart(const state::VmRecord& vm, Registration& registration);
+  absl::Status ResumeDomain(const state::VmRecord& vm, ObservedVm& observed);
+  absl::Status LeaveOff(const state::VmRecord& vm, ObservedVm& observed);
 
   const VmWorkerOptions options_;
   hypervisor::Hypervisor& hypervisor_;

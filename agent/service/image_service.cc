@@ -22,13 +22,15 @@ constexpr size_t kMaxWaitingToBeRead = 64;
 
 ImageService::ImageService(WorkerPool& pool, operations::ImageCatalog& catalog,
                            operations::OperationTable& table, operations::JobRunner& jobs,
-                           state::RequestLog& requests, const operations::ImportOptions& imports)
+                           state::RequestLog& requests, const operations::ImportOptions& imports,
+                           absl::Duration trash_delay)
     : pool_(pool),
       catalog_(catalog),
       table_(table),
       jobs_(jobs),
       requests_(requests),
       imports_(imports),
+      trash_delay_(trash_delay),
       readers_("imports", kMaxReaders, kMaxWaitingToBeRead) {}
 
 grpc::ServerReadReactor<v1::ImportImageRequest>* ImageService::Import(
@@ -98,10 +100,10 @@ absl::StatusOr<v1::DeleteImageResponse> ImageService::DeleteOnce(
   ASSIGN_OR_RETURN(const state::RequestKey key, KeyOf("ImageService.Delete", request));
   ASSIGN_OR_RETURN(const bool answered, requests_.WasAnswered(key));
   if (!answered) {
-    RETURN_IF_ERROR(request.to_trash()
-                        ? operations::MoveImageToTrash(catalog_, request.id(),
-                                                       absl::Seconds(request.trash_delay_s()))
-                        : catalog_.Delete(request.id()));
+    const absl::Duration delay =
+        request.has_trash_delay_s() ? absl::Seconds(request.trash_delay_s()) : trash_delay_;
+    RETURN_IF_ERROR(request.to_trash() ? operations::MoveImageToTrash(catalog_, request.id(), delay)
+                                       : catalog_.Delete(request.id()));
     RETURN_IF_ERROR(requests_.Remember(key));
   }
   return v1::DeleteImageResponse();

@@ -2,6 +2,7 @@
 #ifndef HVAGENT_AGENT_SERVICE_IMAGE_SERVICE_H_
 #define HVAGENT_AGENT_SERVICE_IMAGE_SERVICE_H_
 
+#include "absl/time/time.h"
 #include "agent/operations/image_catalog.h"
 #include "agent/operations/import_options.h"
 #include "agent/operations/job_runner.h"
@@ -17,7 +18,8 @@ class ImageService final : public v1::ImageService::CallbackService {
  public:
   ImageService(WorkerPool& pool, operations::ImageCatalog& catalog,
                operations::OperationTable& table, operations::JobRunner& jobs,
-               state::RequestLog& requests, const operations::ImportOptions& imports);
+               state::RequestLog& requests, const operations::ImportOptions& imports,
+               absl::Duration trash_delay);
 
   grpc::ServerReadReactor<v1::ImportImageRequest>* Import(grpc::CallbackServerContext* context,
                                                           v1::Operation* response) override;
@@ -45,6 +47,7 @@ class ImageService final : public v1::ImageService::CallbackService {
   operations::JobRunner& jobs_;
   state::RequestLog& requests_;
   const operations::ImportOptions& imports_;
+  const absl::Duration trash_delay_;  // where a request does not say
   // Uploads that are whole and are read now: few at once, and none keeps other calls waiting.
   WorkerPool readers_;
 };

@@ -12,13 +12,41 @@
 #include "base/status_macros.h"
 #include "domain_xml/domain_xml.h"
 #include "domain_xml/vm_spec.h"
+#include "google/protobuf/util/time_util.h"
 
 namespace hvagent::service {
 namespace {
 
+using google::protobuf::util::TimeUtil;
 using state::RequestKey;
 using state::VmRecord;
 using Target = SettleCall::Target;
+
+google::protobuf::Timestamp ToProto(absl::Time time) {
+  return TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(time));
+}
+
+// The VM that a page of a list comes after.
+absl::StatusOr<Uuid> AfterToken(const std::string& page_token) {
+  if (page_token.empty()) return Uuid();
+  const auto token = Uuid::Parse(page_token);
+  if (!token.ok()) return InvalidField("page_token", "is not one that List returned");
+  return *token;
+}
+
+absl::StatusOr<state::Disposal> DisposalOf(const v1::DeleteVmRequest& request) {
+  switch (request.disks()) {
+    case v1::DeleteVmRequest::DISKS_UNSPECIFIED:
+    case v1::DeleteVmRequest::TRASH:
+      return state::Disposal::kTrash;
+    case v1::DeleteVmRequest::KEEP:
+      return state::Disposal::kKeep;
+    case v1::DeleteVmRequest::REMOVE:
+      return state::Disposal::kRemove;
+    default:
+      return InvalidField("disks", "must be TRASH, KEEP or REMOVE");
+  }
+}
 
 Target TargetOf(const VmRecord& vm, bool wait) {
   return {.uuid = vm.uuid, .generation = vm.generation, .wait = wait};
@@ -108,12 +136,7 @@ grpc::ServerUnaryReactor* VmService::List(grpc::CallbackServerContext* context,
 }
 
 absl::StatusOr<v1::ListVmsResponse> VmService::ListPage(const v1::ListVmsRequest& request) {
-  Uuid after;
-  if (!request.page_token().empty()) {
-    const auto token = Uuid::Parse(request.page_token());
-    if (!token.ok()) return InvalidField("page_token", "is not one that List returned");
-    after = *token;
-  }
+  ASSIGN_OR_RETURN(const Uuid after, AfterToken(request.page_token()));
   const size_t size = PageSize(request.page_size());
   ASSIGN_OR_RETURN(const std::vector<VmRecord> vms, state_.ListVms(after, size));
   v1::ListVmsResponse response;
@@ -208,6 +231,69 @@ absl::StatusOr<v1::Vm> VmService::RebootNow(const v1::RebootVmRequest& request) 
   return view_.Show(vm);
 }
 
+grpc::ServerUnaryReactor* VmService::Pause(grpc::CallbackServerContext* context,
+                                           const v1::PauseVmRequest* request, v1::Vm* response) {
+  return SettleCall::Start(
+      context, settle_,
+      [this, request]() -> absl::StatusOr<Target> {
+        ASSIGN_OR_RETURN(const RequestKey key, KeyOf("VmService.Pause", *request));
+        ASSIGN_OR_RETURN(const VmRecord vm,
+                         vms_.SetPower(request->id(), v1::PAUSED, /*force=*/false, key));
+        return TargetOf(vm, request->wait());
+      },
+      [this, request, response] { return Show(request->id(), response); });
+}
+
+grpc::ServerUnaryReactor* VmService::Resume(grpc::CallbackServerContext* context,
+                                            const v1::ResumeVmRequest* request, v1::Vm* response) {
+  return SettleCall::Start(
+      context, settle_,
+      [this, request]() -> absl::StatusOr<Target> {
+        ASSIGN_OR_RETURN(const RequestKey key, KeyOf("VmService.Resume", *request));
+        ASSIGN_OR_RETURN(const VmRecord vm,
+                         vms_.SetPower(request->id(), v1::RUNNING, /*force=*/false, key));
+        RETURN_IF_ERROR(worker_.EndPauseByHand(vm));
+        return TargetOf(vm, request->wait());
+      },
+      [this, request, response] { return Show(request->id(), response); });
+}
+
+grpc::ServerUnaryReactor* VmService::Undelete(grpc::CallbackServerContext* context,
+                                              const v1::UndeleteVmRequest* request,
+                                              v1::Vm* response) {
+  return SettleCall::Start(
+      context, settle_,
+      [this, request]() -> absl::StatusOr<Target> {
+        ASSIGN_OR_RETURN(const RequestKey key, KeyOf("VmService.Undelete", *request));
+        ASSIGN_OR_RETURN(const VmRecord vm, vms_.Undelete(request->id(), key));
+        return TargetOf(vm, request->wait());
+      },
+      [this, request, response] { return Show(request->id(), response); });
+}
+
+grpc::ServerUnaryReactor* VmService::ListDeleted(grpc::CallbackServerContext* context,
+                                                 const v1::ListDeletedVmsRequest* request,
+                                                 v1::ListDeletedVmsResponse* response) {
+  return AnswerOnPool<v1::ListDeletedVmsResponse>(
+      context, settle_.pool, response, [this, request] { return ListDeletedPage(*request); });
+}
+
+absl::StatusOr<v1::ListDeletedVmsResponse> VmService::ListDeletedPage(
+    const v1::ListDeletedVmsRequest& request) {
+  ASSIGN_OR_RETURN(const Uuid after, AfterToken(request.page_token()));
+  const size_t size = PageSize(request.page_size());
+  ASSIGN_OR_RETURN(const std::vector<state::DeletedVm> deleted, state_.ListDeletedVms(after, size));
+  v1::ListDeletedVmsResponse response;
+  for (const state::DeletedVm& vm : deleted) {
+    v1::DeletedVm& shown = *response.add_vms();
+    *shown.mutable_spec() = vm.vm.spec;
+    *shown.mutable_delete_time() = ToProto(vm.delete_time);
+    *shown.mutable_kept_until() = ToProto(vm.kept_until);
+  }
+  if (deleted.size() == size) response.set_next_page_token(deleted.back().vm.uuid.ToString());
+  return response;
+}
+
 grpc::ServerUnaryReactor* VmService::Delete(grpc::CallbackServerContext* context,
                                             const v1::DeleteVmRequest* request,
                                             v1::DeleteVmResponse* response) {
@@ -216,7 +302,8 @@ grpc::ServerUnaryReactor* VmService::Delete(grpc::CallbackServerContext* context
       context, settle_,
       [this, request]() -> absl::StatusOr<Target> {
         ASSIGN_OR_RETURN(const RequestKey key, KeyOf("VmService.Delete", *request));
-        const absl::StatusOr<VmRecord> vm = vms_.Delete(request->id(), key);
+        ASSIGN_OR_RETURN(const state::Disposal disposal, DisposalOf(*request));
+        const absl::StatusOr<VmRecord> vm = vms_.Delete(request->id(), disposal, key);
         if (ErrorReason(vm.status()) == "ALREADY_DELETED") return Target{};
         if (!vm.ok()) return vm.status();
         return TargetOf(*vm, request->wait());

@@ -46,9 +46,19 @@ class VmService final : public v1::VmService::CallbackService {
                                     const v1::RestartVmRequest* request, v1::Vm* response) override;
   grpc::ServerUnaryReactor* Reboot(grpc::CallbackServerContext* context,
                                    const v1::RebootVmRequest* request, v1::Vm* response) override;
+  grpc::ServerUnaryReactor* Pause(grpc::CallbackServerContext* context,
+                                  const v1::PauseVmRequest* request, v1::Vm* response) override;
+  grpc::ServerUnaryReactor* Resume(grpc::CallbackServerContext* context,
+                                   const v1::ResumeVmRequest* request, v1::Vm* response) override;
   grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* context,
                                    const v1::DeleteVmRequest* request,
                                    v1::DeleteVmResponse* response) override;
+  grpc::ServerUnaryReactor* Undelete(grpc::CallbackServerContext* context,
+                                     const v1::UndeleteVmRequest* request,
+                                     v1::Vm* response) override;
+  grpc::ServerUnaryReactor* ListDeleted(grpc::CallbackServerContext* context,
+                                        const v1::ListDeletedVmsRequest* request,
+                                        v1::ListDeletedVmsResponse* response) override;
   grpc::ServerUnaryReactor* AttachVolume(grpc::CallbackServerContext* context,
                                          const v1::AttachVolumeRequest* request,
                                          v1::Vm* response) override;
@@ -65,6 +75,8 @@ class VmService final : public v1::VmService::CallbackService {
  private:
   absl::StatusOr<v1::ApplyVmResponse> DryRun(const v1::ApplyVmRequest& request);
   absl::StatusOr<v1::ListVmsResponse> ListPage(const v1::ListVmsRequest& request);
+  absl::StatusOr<v1::ListDeletedVmsResponse> ListDeletedPage(
+      const v1::ListDeletedVmsRequest& request);
   absl::StatusOr<v1::LocateVmsResponse> LocateAll(const v1::LocateVmsRequest& request);
   absl::StatusOr<v1::Vm> RebootNow(const v1::RebootVmRequest& request);
   // Fills `shown` with the VM as it is when the call is answered.

@@ -133,10 +133,20 @@ v1::Condition VmView::ReadyCondition(const state::VmRecord& vm,
     ready.set_reason(
         ErrorReason(outcome.error).value_or(absl::StatusCodeToString(outcome.error.code())));
     ready.set_message(std::string(outcome.error.message()));
+  } else if (outcome.waiting.has_value()) {
+    ready.set_status(v1::Condition::FALSE);
+    ready.set_reason(outcome.waiting->reason);
+    ready.set_message(outcome.waiting->message);
   } else if (!outcome.converged || outcome.generation < vm.generation) {
     ready.set_status(v1::Condition::FALSE);
     ready.set_reason("IN_PROGRESS");
     ready.set_message("the agent is working on it, or waits for the guest");
+  } else if (outcome.stays_off) {
+    ready.set_status(v1::Condition::TRUE);
+    ready.set_reason("STAYS_OFF");
+    ready.set_message(absl::StrCat("the guest stopped by itself, and restart_policy ",
+                                   v1::VmSpec::RestartPolicy_Name(vm.spec.restart_policy()),
+                                   " leaves it off until somebody starts it"));
   } else {
     ready.set_status(v1::Condition::TRUE);
     ready.set_reason("AS_SPECIFIED");

@@ -29,7 +29,7 @@ constexpr char kNewFileName[] = "state.db.new";
 constexpr int64_t kSmallestPage = 512;
 
 constexpr int32_t kApplicationId = 0x68766167;  // "hvag"; file(1) shows it
-constexpr int32_t kSchemaVersion = 4;
+constexpr int32_t kSchemaVersion = 5;
 
 // Times are nanoseconds since 1970, UUIDs are 16 bytes. What SQL never looks into is kept as a
 // serialized message, so that a new field needs no new schema.
@@ -43,7 +43,19 @@ constexpr char kSchema[] = R"sql(
     deleting INTEGER NOT NULL,
     create_time INTEGER NOT NULL,
     spec BLOB NOT NULL,
-    claimed INTEGER NOT NULL DEFAULT 0
+    claimed INTEGER NOT NULL DEFAULT 0,
+    disposal INTEGER NOT NULL DEFAULT 0,
+    undeleting INTEGER NOT NULL DEFAULT 0,
+    stays_off INTEGER NOT NULL DEFAULT 0
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE deleted_vms (
+    uuid BLOB PRIMARY KEY NOT NULL,
+    name TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    create_time INTEGER NOT NULL,
+    spec BLOB NOT NULL,
+    delete_time INTEGER NOT NULL,
+    kept_until INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE former_specs (
     uuid BLOB NOT NULL,
@@ -119,6 +131,20 @@ constexpr const char* kUpgrades[] = {
     generation INTEGER NOT NULL,
     digest BLOB NOT NULL
   ) STRICT;
+)sql",
+    R"sql(
+  ALTER TABLE vms ADD COLUMN disposal INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE vms ADD COLUMN undeleting INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE vms ADD COLUMN stays_off INTEGER NOT NULL DEFAULT 0;
+  CREATE TABLE deleted_vms (
+    uuid BLOB PRIMARY KEY NOT NULL,
+    name TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    create_time INTEGER NOT NULL,
+    spec BLOB NOT NULL,
+    delete_time INTEGER NOT NULL,
+    kept_until INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
 )sql",
 };
 static_assert(std::size(kUpgrades) == kSchemaVersion - 1);

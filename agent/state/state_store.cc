@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "agent/state/group_commit.h"
+#include "agent/state/rows.h"
 #include "agent/state/sqlite.h"
 #include "agent/state/state_file.h"
 #include "base/error.h"
@@ -17,19 +18,10 @@
 namespace hvagent::state {
 namespace {
 
-constexpr char kSelectVm[] =
-    "SELECT uuid, spec, generation, force_stop, restart, deleting, create_time, "
-    "claimed FROM vms ";
 constexpr char kSelectSecret[] =
     "SELECT entity, uuid, usage, ephemeral, private, replacing, fingerprint, generation, "
     "sealed_key, prove_time, superseded_by FROM secrets ";
-// Of one VM.
-constexpr int64_t kFormerSpecs = 100;
 constexpr char kSelectRequest[] = "SELECT method, body_digest FROM requests ";
-
-Blob ToBlob(const Uuid& uuid) {
-  return {{reinterpret_cast<const char*>(uuid.bytes().data()), uuid.bytes().size()}};
-}
 
 int64_t ToNanos(const google::protobuf::Timestamp& time) {
   return absl::ToUnixNanos(absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos()));
@@ -40,43 +32,7 @@ int64_t ToLimit(size_t limit) {
   return static_cast<int64_t>(std::min<uint64_t>(limit, std::numeric_limits<int64_t>::max()));
 }
 
-absl::Status CorruptRow(absl::string_view what) {
-  return Error(absl::StatusCode::kDataLoss, "STATE_CORRUPT",
-               absl::StrCat("the node's state is damaged: cannot read ", what));
-}
-
-absl::StatusOr<Uuid> ReadUuidAt(const Statement& row, int column) {
-  const absl::string_view bytes = row.Bytes(column);
-  Uuid::Bytes uuid;
-  if (bytes.size() != uuid.size()) return CorruptRow("a UUID");
-  std::copy(bytes.begin(), bytes.end(), uuid.begin());
-  return Uuid(uuid);
-}
-
 absl::StatusOr<Uuid> ReadUuid(const Statement& row) { return ReadUuidAt(row, 0); }
-
-template <typename Message>
-absl::Status ReadMessage(const Statement& row, int column, Message& message) {
-  const absl::string_view bytes = row.Bytes(column);
-  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return CorruptRow(message.GetTypeName());
-  }
-  return absl::OkStatus();
-}
-
-// A row of kSelectVm.
-absl::StatusOr<VmRecord> ReadVm(const Statement& row) {
-  VmRecord vm;
-  ASSIGN_OR_RETURN(vm.uuid, ReadUuidAt(row, 0));
-  RETURN_IF_ERROR(ReadMessage(row, 1, vm.spec));
-  vm.generation = row.Int(2);
-  vm.force_stop = row.Bool(3);
-  vm.restart = row.Bool(4);
-  vm.deleting = row.Bool(5);
-  vm.create_time = absl::FromUnixNanos(row.Int(6));
-  vm.claimed = row.Bool(7);
-  return vm;
-}
 
 // A row of kSelectSecret.
 absl::StatusOr<SecretBinding> ReadSecret(const Statement& row) {
@@ -106,87 +62,6 @@ absl::StatusOr<v1::Operation> ReadOperation(const Statement& row) {
 absl::StatusOr<RequestRecord> ReadRequest(const Statement& row) {
   return RequestRecord{.method = std::string(row.Bytes(0)),
                        .body_digest = std::string(row.Bytes(1))};
-}
-
-// The three ways to use what Prepare gave: for its effect, for one row if there is one, for all.
-absl::Status RunOnce(absl::StatusOr<Statement> statement) {
-  RETURN_IF_ERROR(statement.status());
-  return statement->Run();
-}
-
-template <typename T>
-absl::StatusOr<std::optional<T>> ReadOne(absl::StatusOr<Statement> query,
-                                         absl::StatusOr<T> (*read)(const Statement&)) {
-  RETURN_IF_ERROR(query.status());
-  ASSIGN_OR_RETURN(const bool found, query->Step());
-  if (!found) return std::nullopt;
-  ASSIGN_OR_RETURN(T value, read(*query));
-  return std::optional<T>(std::move(value));
-}
-
-template <typename T>
-absl::StatusOr<std::vector<T>> ReadAll(absl::StatusOr<Statement> query,
-                                       absl::StatusOr<T> (*read)(const Statement&)) {
-  RETURN_IF_ERROR(query.status());
-  std::vector<T> values;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool found, query->Step());
-    if (!found) return values;
-    ASSIGN_OR_RETURN(T value, read(*query));
-    values.push_back(std::move(value));
-  }
-}
-
-absl::Status InsertVm(Database& database, const VmRecord& vm) {
-  ASSIGN_OR_RETURN(
-      Statement insert,
-      database.Prepare(
-          "INSERT INTO vms (uuid, name, generation, force_stop, restart, deleting, create_time, "
-          "spec, claimed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) "
-          "ON CONFLICT (uuid) DO UPDATE SET name = ?2, generation = ?3, force_stop = ?4, "
-          "restart = ?5, deleting = ?6, create_time = ?7, spec = ?8, claimed = ?9",
-          ToBlob(vm.uuid), vm.spec.name(), vm.generation, vm.force_stop, vm.restart, vm.deleting,
-          absl::ToUnixNanos(vm.create_time), Blob{vm.spec.SerializeAsString()}, vm.claimed));
-  absl::Status status = insert.Run();
-  if (absl::IsAlreadyExists(status)) {
-    return Error(absl::StatusCode::kAlreadyExists, "VM_NAME_TAKEN",
-                 absl::StrCat("another VM on this node has the name ", vm.spec.name(), "; give ",
-                              vm.uuid.ToString(), " another one"));
-  }
-  return status;
-}
-
-absl::StatusOr<int64_t> ReadGeneration(const Statement& row) { return row.Int(0); }
-
-absl::Status CheckSeen(Database& database, const VmChange& change) {
-  ASSIGN_OR_RETURN(const auto generation,
-                   ReadOne(database.Prepare("SELECT generation FROM vms WHERE uuid = ?1",
-                                            ToBlob(change.vm.uuid)),
-                           &ReadGeneration));
-  if (generation.value_or(0) == change.seen_generation) return absl::OkStatus();
-  return Error(absl::StatusCode::kAborted, "VM_CHANGED",
-               absl::StrCat("VM ", change.vm.uuid.ToString(), " (", change.vm.spec.name(),
-                            ") was changed by somebody else meanwhile: it is at generation ",
-                            generation.value_or(0), ", not ", change.seen_generation,
-                            "; look at it and try again"));
-}
-
-// What was wished stays; all else may have moved on since it was seen.
-absl::Status UpdateClaim(Database& database, const VmRecord& vm) {
-  return RunOnce(
-      database.Prepare("UPDATE vms SET claimed = ?2 WHERE uuid = ?1", ToBlob(vm.uuid), vm.claimed));
-}
-
-// Keeps what the VM was until now, for as long as a guest may run with it.
-absl::Status InsertFormerSpec(Database& database, const VmChange& change) {
-  const Blob uuid = ToBlob(change.vm.uuid);
-  RETURN_IF_ERROR(RunOnce(database.Prepare(
-      "INSERT OR REPLACE INTO former_specs (uuid, last_generation, spec) VALUES (?1, ?2, ?3)", uuid,
-      change.seen_generation, Blob{change.replaces->SerializeAsString()})));
-  return RunOnce(database.Prepare(
-      "DELETE FROM former_specs WHERE uuid = ?1 AND last_generation < (SELECT last_generation "
-      "FROM former_specs WHERE uuid = ?1 ORDER BY last_generation DESC LIMIT 1 OFFSET ?2)",
-      uuid, kFormerSpecs - 1));
 }
 
 // spec
@@ -258,7 +133,10 @@ StateStore::StateStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 StateStore::~StateStore() = default;
 
 absl::Status StateStore::PutVm(const VmRecord& record) {
-  return impl_->Write([&](Database& database) { return InsertVm(database, record); });
+  return impl_->Write([&](Database& database) -> absl::Status {
+    RETURN_IF_ERROR(InsertVm(database, record));
+    return ForgetDeletedVm(database, record.uuid);
+  });
 }
 
 absl::StatusOr<std::optional<VmRecord>> StateStore::GetVm(const Uuid& uuid) {
@@ -297,12 +175,16 @@ absl::Status StateStore::EndRestart(const Uuid& uuid, int64_t generation) {
   });
 }
 
-absl::Status StateStore::RemoveVm(const Uuid& uuid) {
-  return impl_->Write([&](Database& database) -> absl::Status {
-    RETURN_IF_ERROR(
-        RunOnce(database.Prepare("DELETE FROM former_specs WHERE uuid = ?1", ToBlob(uuid))));
-    return RunOnce(database.Prepare("DELETE FROM vms WHERE uuid = ?1", ToBlob(uuid)));
+absl::Status StateStore::LeaveOff(const Uuid& uuid, int64_t generation) {
+  return impl_->Write([&](Database& database) {
+    return RunOnce(
+        database.Prepare("UPDATE vms SET stays_off = 1 WHERE uuid = ?1 AND generation = ?2",
+                         ToBlob(uuid), generation));
   });
+}
+
+absl::Status StateStore::RemoveVm(const Uuid& uuid) {
+  return impl_->Write([&](Database& database) { return DeleteVm(database, uuid); });
 }
 
 absl::StatusOr<std::optional<v1::VmSpec>> StateStore::GetFormerSpec(const Uuid& uuid,
@@ -317,16 +199,52 @@ absl::StatusOr<std::optional<v1::VmSpec>> StateStore::GetFormerSpec(const Uuid& 
 
 absl::Status StateStore::Commit(const Changes& changes) {
   return impl_->Write([&](Database& database) -> absl::Status {
-    for (const VmChange& change : changes.vms) {
-      RETURN_IF_ERROR(CheckSeen(database, change));
-      RETURN_IF_ERROR(change.vm.generation == change.seen_generation
-                          ? UpdateClaim(database, change.vm)
-                          : InsertVm(database, change.vm));
-      if (change.replaces.has_value()) RETURN_IF_ERROR(InsertFormerSpec(database, change));
-    }
+    for (const VmChange& change : changes.vms) RETURN_IF_ERROR(CommitVm(database, change));
     if (changes.push.has_value()) RETURN_IF_ERROR(InsertPush(database, *changes.push));
     if (changes.request_id.empty()) return absl::OkStatus();
     return InsertRequest(database, changes.request_id, changes.request, changes.now);
+  });
+}
+
+absl::Status StateStore::MoveToDeleted(const Uuid& uuid, absl::Time delete_time,
+                                       absl::Time kept_until) {
+  return impl_->Write([&](Database& database) -> absl::Status {
+    RETURN_IF_ERROR(InsertDeletedVm(database, uuid, delete_time, kept_until));
+    return DeleteVm(database, uuid);
+  });
+}
+
+absl::StatusOr<std::optional<DeletedVm>> StateStore::GetDeletedVm(const Uuid& uuid) {
+  return impl_->Read([&](Database& database) {
+    return ReadOne(
+        database.Prepare(absl::StrCat(kSelectDeletedVm, "WHERE uuid = ?1"), ToBlob(uuid)),
+        &ReadDeletedVm);
+  });
+}
+
+absl::StatusOr<std::optional<DeletedVm>> StateStore::GetDeletedVmByName(absl::string_view name) {
+  return impl_->Read([&](Database& database) {
+    return ReadOne(database.Prepare(absl::StrCat(kSelectDeletedVm,
+                                                 "WHERE name = ?1 ORDER BY delete_time DESC "
+                                                 "LIMIT 1"),
+                                    name),
+                   &ReadDeletedVm);
+  });
+}
+
+absl::StatusOr<std::vector<DeletedVm>> StateStore::ListDeletedVms(const Uuid& after, size_t limit) {
+  return impl_->Read([&](Database& database) {
+    return ReadAll(
+        database.Prepare(absl::StrCat(kSelectDeletedVm, "WHERE uuid > ?1 ORDER BY uuid LIMIT ?2"),
+                         ToBlob(after), ToLimit(limit)),
+        &ReadDeletedVm);
+  });
+}
+
+absl::Status StateStore::PruneDeletedVms(absl::Time cutoff) {
+  return impl_->Write([&](Database& database) {
+    return RunOnce(database.Prepare("DELETE FROM deleted_vms WHERE kept_until < ?1",
+                                    absl::ToUnixNanos(cutoff)));
   });
 }
 

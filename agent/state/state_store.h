@@ -25,6 +25,13 @@
 
 namespace hvagent::state {
 
+// What becomes of a VM's disks when it is deleted.
+enum class Disposal {
+  kTrash,
+  kKeep,
+  kRemove,
+};
+
 // What one VM shall be.
 struct VmRecord {
   Uuid uuid;  // of spec
@@ -33,6 +40,12 @@ struct VmRecord {
   bool force_stop = false;  // to stop it, cut the power instead of asking the guest
   bool restart = false;     // with RUNNING: it is stopped first, whatever ran until then
   bool deleting = false;
+  Disposal disposal = Disposal::kTrash;
+  // It was deleted, and shall be as before: its disks come from the trash, and are not made anew.
+  bool undeleting = false;
+  // With RUNNING or PAUSED: its guest has stopped by itself, and by its restart policy it is left
+  // off until somebody starts it.
+  bool stays_off = false;
   // Whether the node's controller has named it in a push. One that it has not (an operator made it,
   // or it came from another node) is not the controller's to delete by leaving it out.
   bool claimed = false;
@@ -47,6 +60,13 @@ struct VmChange {
   // What the spec was until now, where more than its power state is another one: a guest that runs
   // may have it still.
   std::optional<v1::VmSpec> replaces;
+};
+
+// A VM that is gone, and can be had back while its disks are in the trash.
+struct DeletedVm {
+  VmRecord vm;
+  absl::Time delete_time;
+  absl::Time kept_until;
 };
 
 // The last push of a controller: (term, generation) grows with each.
@@ -122,6 +142,9 @@ class StateStore {
   absl::StatusOr<std::vector<Uuid>> ListVmUuids();
   // The stop of a restart is done, unless the VM has changed since `generation`. Idempotent.
   absl::Status EndRestart(const Uuid& uuid, int64_t generation);
+  // The guest stopped by itself and is to be left off, unless the VM has changed since
+  // `generation`. Idempotent.
+  absl::Status LeaveOff(const Uuid& uuid, int64_t generation);
   // Idempotent.
   absl::Status RemoveVm(const Uuid& uuid);
   // The spec that the VM had at `generation`, where it had another one than now (but for its power
@@ -131,6 +154,18 @@ class StateStore {
   // Errors: ABORTED (VM_CHANGED) when a VM is not at the generation that its change saw,
   // ALREADY_EXISTS (VM_NAME_TAKEN; REQUEST_ID_USED: the id is there).
   absl::Status Commit(const Changes& changes);
+
+  // --- Deleted VMs ---
+  // Removes the VM, and remembers what it was; one that is not there is no error. Inserting a VM of
+  // that UUID forgets it.
+  absl::Status MoveToDeleted(const Uuid& uuid, absl::Time delete_time, absl::Time kept_until);
+  absl::StatusOr<std::optional<DeletedVm>> GetDeletedVm(const Uuid& uuid);
+  // Of several, the one that was deleted last.
+  absl::StatusOr<std::optional<DeletedVm>> GetDeletedVmByName(absl::string_view name);
+  // At most `limit` whose UUID sorts after `after` (nil: from the start), in order.
+  absl::StatusOr<std::vector<DeletedVm>> ListDeletedVms(const Uuid& after, size_t limit);
+  // Forgets those that were kept until before `cutoff`.
+  absl::Status PruneDeletedVms(absl::Time cutoff);
 
   // --- Pushes ---
   absl::StatusOr<PushRecord> GetLastPush();

@@ -94,6 +94,7 @@ absl::Status AgentUnderTest::Delete(const std::string& uuid) {
   v1::DeleteVmResponse response;
   request.set_id(uuid);
   request.set_wait(true);
+  request.set_disks(v1::DeleteVmRequest::REMOVE);
   return FromGrpc(vms_->Delete(&context, request, &response));
 }
 

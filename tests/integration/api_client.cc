@@ -97,6 +97,7 @@ absl::Status ApiClient::DeleteVm(const std::string& id) {
   v1::DeleteVmRequest request;
   request.set_id(id);
   request.set_wait(true);
+  request.set_disks(v1::DeleteVmRequest::REMOVE);  // nothing is left for the next test
   return Call(*vms, &v1::VmService::Stub::Delete, request).status();
 }
 

@@ -123,9 +123,11 @@ TEST_F(BadInputTest, TheNameOfAnotherVm) {
 class ForeignDomainTest : public BadInputTest {
  protected:
   void AddForeign(const std::string& uuid, const std::string& name) {
-    agent_.hypervisor().AddForeignDomain(
-        {*Uuid::Parse(uuid), name, hypervisor::DomainState::kRunning, true},
-        "<domain type='qemu'><name>" + name + "</name></domain>");
+    agent_.hypervisor().AddForeignDomain({.uuid = *Uuid::Parse(uuid),
+                                          .name = name,
+                                          .state = hypervisor::DomainState::kRunning,
+                                          .persistent = true},
+                                         "<domain type='qemu'><name>" + name + "</name></domain>");
   }
   void ExpectForeignRunsAlone() {
     const auto domains = agent_.hypervisor().ListDomains();

@@ -391,6 +391,7 @@ TEST_F(MainJobTest, ARequestThatIsRepeatedHasOneEffectAndAnotherUnderItsIdNone) 
   remove.set_id(request.spec().uuid());
   remove.set_request_id(Uuid::Random().ToString());
   remove.set_wait(true);
+  remove.set_disks(v1::DeleteVmRequest::REMOVE);
   EXPECT_OK(ApiClient::Call(*client_.vms, &v1::VmService::Stub::Delete, remove));
   EXPECT_OK(ApiClient::Call(*client_.vms, &v1::VmService::Stub::Delete, remove));
   remove.clear_request_id();

@@ -255,6 +255,43 @@ TEST_P(HypervisorContract, AGuestThatIsStartedPausedRunsOnceItIsResumed) {
   EXPECT_EQ(StateOf(domain), DomainState::kRunning) << "a guest that runs is left alone";
 }
 
+TEST_P(HypervisorContract, AGuestIsHeldWhereItIsUntilItIsResumed) {
+  const TestDomain domain = DefinedDomain();
+  EXPECT_THAT(hypervisor().SuspendDomain(Uuid::Random()),
+              Fails(absl::StatusCode::kNotFound, "DOMAIN_NOT_FOUND"));
+  EXPECT_THAT(hypervisor().SuspendDomain(domain.uuid),
+              Fails(absl::StatusCode::kFailedPrecondition, "DOMAIN_NOT_RUNNING"));
+  ASSERT_THAT(hypervisor().StartDomain(domain.uuid), IsOk());
+  for (int twice = 0; twice < 2; ++twice) {
+    EXPECT_THAT(hypervisor().SuspendDomain(domain.uuid), IsOk());
+    EXPECT_EQ(StateOf(domain), DomainState::kPaused);
+    EXPECT_EQ(hypervisor().GetDomain(domain.uuid)->reason, StateReason::kPausedByUser);
+  }
+  EXPECT_THAT(hypervisor().ResumeDomain(domain.uuid), IsOk());
+  EXPECT_EQ(StateOf(domain), DomainState::kRunning);
+  EXPECT_EQ(hypervisor().GetDomain(domain.uuid)->reason, StateReason::kOther);
+}
+
+TEST_P(HypervisorContract, SaysWhyAGuestIsOff) {
+  const TestDomain domain = RunningDomain();
+  ASSERT_THAT(hypervisor().DestroyDomain(domain.uuid), IsOk());
+  EXPECT_EQ(hypervisor().GetDomain(domain.uuid)->reason, StateReason::kDestroyed);
+  const auto listed = hypervisor().ListDomains();
+  ASSERT_THAT(listed, IsOk());
+  for (const DomainInfo& info : *listed) {
+    if (info.uuid != domain.uuid) continue;
+    EXPECT_EQ(info.reason, StateReason::kDestroyed);
+  }
+  if (!subject().guests_obey_power_button()) return;
+  ASSERT_THAT(hypervisor().StartDomain(domain.uuid), IsOk());
+  Notices notices;
+  hypervisor().SetListener(notices.Listener());
+  ASSERT_THAT(hypervisor().ShutdownDomain(domain.uuid), IsOk());
+  while (StateOf(domain) != DomainState::kShutOff) ASSERT_TRUE(notices.Await(domain.uuid));
+  EXPECT_EQ(hypervisor().GetDomain(domain.uuid)->reason, StateReason::kGuestShutDown);
+  hypervisor().SetListener(nullptr);
+}
+
 TEST_P(HypervisorContract, ShutdownPressesThePowerButton) {
   Notices notices;
   const TestDomain domain = RunningDomain();
@@ -391,7 +428,11 @@ TEST_P(HypervisorContract, DefinitionOfRunningGuestChangesWithoutTheGuest) {
 
 TEST_P(HypervisorContract, TransientGuestHasNoDefinition) {
   const TestDomain domain = NewDomain();
-  subject().RunTransient({domain.uuid, domain.name, DomainState::kRunning, false}, Xml(domain));
+  subject().RunTransient({.uuid = domain.uuid,
+                          .name = domain.name,
+                          .state = DomainState::kRunning,
+                          .persistent = false},
+                         Xml(domain));
   ASSERT_EQ(StateOf(domain), DomainState::kRunning);
   EXPECT_THAT(hypervisor().GetDefinition(domain.uuid),
               Fails(absl::StatusCode::kFailedPrecondition, "DOMAIN_TRANSIENT"));

@@ -23,7 +23,7 @@ guest_untouched() { same "$(guest_process)" "$(cat "$scratch/qemu")" "the guest'
 
 guest_down() {
   lab/fault heal all
-  agentctl vm delete "$vm" --yes
+  agentctl vm delete "$vm" --now --yes
   agentctl image delete "$image" --yes
 }
 at_exit guest_down

@@ -205,6 +205,46 @@ TEST_F(CommandsTest, DeleteAsksOnATerminal) {
   EXPECT_THAT(agreed.err, HasSubstr("[y/N]"));
 }
 
+TEST_F(CommandsTest, DeletionForEverAsksTwice) {
+  one_.AddVm(kUuid1, "web-1");
+  EXPECT_EQ(Run({"vm", "delete", "web-1", "--now"}).exit, ExitCode::kUsage);
+  EXPECT_EQ(Run({"vm", "delete", "web-1", "--now"}, {true, "y\nn\n"}).exit, ExitCode::kFailed);
+  EXPECT_THAT(one_.calls(), IsEmpty());
+  EXPECT_EQ(Run({"vm", "delete", "web-1", "--now"}, {true, "y\ny\n"}).exit, ExitCode::kDone);
+  EXPECT_THAT(one_.calls(), Contains(absl::StrCat("VmService.Delete ", kUuid1, " REMOVE")));
+  EXPECT_THAT(Run({"vm", "list", "--deleted"}).out, Not(HasSubstr(kUuid1)));
+}
+
+TEST_F(CommandsTest, KeptDisksAreNotRemovedAtOnce) {
+  one_.AddVm(kUuid1, "web-1");
+  EXPECT_EQ(Run({"vm", "delete", "web-1", "--now", "--keep-disks", "--yes"}).exit,
+            ExitCode::kUsage);
+  EXPECT_EQ(Run({"vm", "delete", "web-1", "--keep-disks", "--yes"}).exit, ExitCode::kDone);
+  EXPECT_THAT(one_.calls(), Contains(absl::StrCat("VmService.Delete ", kUuid1, " KEEP")));
+}
+
+TEST_F(CommandsTest, UndeleteGoesToTheNodeThatDeletedTheVm) {
+  two_.AddVm(kUuid1, "web-1");
+  ASSERT_EQ(Run({"vm", "delete", "web-1", "--yes"}).exit, ExitCode::kDone);
+  EXPECT_THAT(Run({"vm", "list", "--deleted"}).out, HasSubstr("web-1"));
+  for (int twice = 0; twice < 2; ++twice) {
+    EXPECT_EQ(Run({"vm", "undelete", "web-1"}).exit, ExitCode::kDone);
+  }
+  EXPECT_THAT(two_.calls(), Contains(absl::StrCat("VmService.Undelete ", kUuid1)).Times(2));
+  EXPECT_THAT(one_.calls(), IsEmpty());
+  const RunResult unknown = Run({"vm", "undelete", "web-9"});
+  EXPECT_EQ(unknown.exit, ExitCode::kFailed);
+  EXPECT_THAT(unknown.err, HasSubstr("vm list --deleted"));
+}
+
+TEST_F(CommandsTest, WhoMayHaveDeletedAVmMustAnswerBeforeItIsUndeleted) {
+  one_.AddVm(kUuid1, "web-1");
+  ASSERT_EQ(Run({"vm", "delete", "web-1", "--yes"}).exit, ExitCode::kDone);
+  two_.Stop();
+  EXPECT_EQ(Run({"vm", "undelete", "web-1"}).exit, ExitCode::kFailed);
+  EXPECT_EQ(Run({"--node", "compute-1", "vm", "undelete", "web-1"}).exit, ExitCode::kDone);
+}
+
 TEST_F(CommandsTest, DryRunIsRefusedWhereItWouldBeIgnored) {
   one_.AddVm(kUuid1, "web-1");
   EXPECT_EQ(Run({"vm", "start", "web-1", "--dry-run"}).exit, ExitCode::kUsage);

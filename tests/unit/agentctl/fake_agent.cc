@@ -153,6 +153,14 @@ class FakeAgent::Vms final : public v1::VmService::Service {
                       v1::DeleteVmResponse* response) override {
     return agent_.DeleteVm(*request, response);
   }
+  grpc::Status Undelete(grpc::ServerContext*, const v1::UndeleteVmRequest* request,
+                        v1::Vm* response) override {
+    return agent_.UndeleteVm(*request, response);
+  }
+  grpc::Status ListDeleted(grpc::ServerContext*, const v1::ListDeletedVmsRequest*,
+                           v1::ListDeletedVmsResponse* response) override {
+    return agent_.ListDeletedVms(response);
+  }
 
   FakeAgent& agent_;
 };
@@ -556,9 +564,34 @@ grpc::Status FakeAgent::RestartVm(grpc::ServerContext* context, const v1::Restar
 }
 
 grpc::Status FakeAgent::DeleteVm(const v1::DeleteVmRequest& request, v1::DeleteVmResponse*) {
-  Record("VmService.Delete", request.id(), request.request_id());
+  const bool to_trash = request.disks() == v1::DeleteVmRequest::TRASH;
+  const std::string& fate = v1::DeleteVmRequest::Disks_Name(request.disks());
+  Record("VmService.Delete", absl::StrCat(request.id(), to_trash ? "" : " ", to_trash ? "" : fate),
+         request.request_id());
   MutexLock lock(mutex_);
-  vms_.erase(request.id());
+  auto vm = vms_.extract(request.id());
+  if (to_trash && !vm.empty()) deleted_vms_.insert(std::move(vm));
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::UndeleteVm(const v1::UndeleteVmRequest& request, v1::Vm* vm) {
+  Record("VmService.Undelete", request.id(), request.request_id());
+  MutexLock lock(mutex_);
+  if (auto deleted = deleted_vms_.extract(request.id()); !deleted.empty()) {
+    vms_.insert(std::move(deleted));
+  }
+  *vm = vms_.at(request.id());
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::ListDeletedVms(v1::ListDeletedVmsResponse* response) {
+  MutexLock lock(mutex_);
+  for (const auto& [uuid, vm] : deleted_vms_) {
+    v1::DeletedVm& deleted = *response->add_vms();
+    *deleted.mutable_spec() = vm.spec();
+    deleted.mutable_delete_time()->set_seconds(1'700'000'000);
+    deleted.mutable_kept_until()->set_seconds(1'700'086'400);
+  }
   return grpc::Status::OK;
 }
 

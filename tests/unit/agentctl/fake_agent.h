@@ -115,6 +115,8 @@ class FakeAgent final {
   grpc::Status StartVm(const v1::StartVmRequest&, v1::Vm*);
   grpc::Status RestartVm(grpc::ServerContext*, const v1::RestartVmRequest&, v1::Vm*);
   grpc::Status DeleteVm(const v1::DeleteVmRequest&, v1::DeleteVmResponse*);
+  grpc::Status UndeleteVm(const v1::UndeleteVmRequest&, v1::Vm*);
+  grpc::Status ListDeletedVms(v1::ListDeletedVmsResponse*);
   grpc::Status GetOperation(const v1::GetOperationRequest&, v1::Operation*);
   grpc::Status WatchOperation(grpc::ServerContext*, const v1::WatchOperationRequest*,
                               grpc::ServerWriter<v1::Operation>*);
@@ -129,6 +131,7 @@ class FakeAgent final {
   bool ceph_connected_ ABSL_GUARDED_BY(mutex_) = true;
   std::string claimed_uuid_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, v1::Vm> vms_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, v1::Vm> deleted_vms_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::string> images_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, v1::Image::Format> import_formats_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::SyncSecretRequest> synced_ ABSL_GUARDED_BY(mutex_);

@@ -55,7 +55,8 @@ TEST(ValidateVmSpecTest, NamesTheFieldThatIsWrong) {
       {"node", [](v1::VmSpec& s) { s.set_node("../etc"); }},
       {"node", [](v1::VmSpec& s) { s.set_node("-v"); }},
       {"node", [](v1::VmSpec& s) { s.set_node(std::string(254, 'a')); }},
-      {"power_state", [](v1::VmSpec& s) { s.set_power_state(v1::PAUSED); }},
+      {"restart_policy",
+       [](v1::VmSpec& s) { s.set_restart_policy(static_cast<v1::VmSpec::RestartPolicy>(9)); }},
       {"power_state", [](v1::VmSpec& s) { s.set_power_state(static_cast<v1::PowerState>(9)); }},
       {"vcpus", [](v1::VmSpec& s) { s.set_vcpus(0); }},
       {"vcpus", [](v1::VmSpec& s) { s.set_vcpus(1025); }},
@@ -168,6 +169,7 @@ TEST(NormalizeTest, FillsInWhatTheCpuLeftOut) {
   });
   v1::VmSpec full = With([](v1::VmSpec& s) {
     s.set_vcpus(4);
+    s.set_restart_policy(v1::VmSpec::ALWAYS);
     s.set_machine("pc");
     s.set_firmware(v1::BIOS);
     s.set_guest_agent(true);
@@ -191,6 +193,7 @@ TEST(NormalizeTest, FillsInWhatTheCpuLeftOut) {
 TEST(NormalizeTest, KeepsWhatWasChosen) {
   const v1::VmSpec chosen = With([](v1::VmSpec& s) {
     s.set_power_state(v1::STOPPED);
+    s.set_restart_policy(v1::VmSpec::NEVER);
     s.mutable_root_disk()->set_cache(v1::NONE);
     s.mutable_nics(0)->set_model("e1000");
     s.set_machine("pc-q35-7.2");

@@ -1,13 +1,16 @@
 #include "agent/leftovers/leftovers.h"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "agent/block/memory_object_store.h"
+#include "agent/block/trash_mark.h"
 #include "agent/operations/image_delete.h"
 #include "agent/operations/volume_catalog.h"
+#include "agent/reconcile/vm_disks.h"
 #include "base/error.h"
 #include "domain_xml/domain_xml.h"
 #include "gmock/gmock.h"
@@ -308,6 +311,31 @@ TEST_F(LeftoversTest, TrashShowsWhatAgentsPutThereAndOnlyThatIsRemoved) {
     EXPECT_THAT(leftovers_.Remove(request),
                 Fails(absl::StatusCode::kFailedPrecondition, "NOT_A_LEFTOVER"));
   }
+}
+
+TEST_F(LeftoversTest, DisksOfDeletedVmsAreInTheTrashOrKeptAndNeitherIsAnOrphan) {
+  const std::string vm = Uuid::Random().ToString();
+  const block::ImageName trashed = {"vms", "", vm + "_disk.config"};
+  const block::ImageName kept = {"vms", "", vm + "_disk"};
+  Make(trashed);
+  Make(kept);
+  ASSERT_OK(block_.AmendImage(trashed, {.metadata = {{block::kTrashKey, trashed.name}}}));
+  ASSERT_OK(block_.MoveToTrash(trashed, absl::Hours(1)));
+  ASSERT_OK(block_.AmendImage(kept, {.metadata = {{reconcile::kKeptKey, vm + " compute-1"}}}));
+  std::map<std::string, v1::Leftover> found;
+  for (const v1::Leftover& leftover : ListAll()) found[leftover.name()] = leftover;
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[trashed.name].kind(), v1::Leftover::TRASHED_IMAGE);
+  EXPECT_EQ(found[trashed.name].pool(), "vms");
+  EXPECT_EQ(found[kept.name].kind(), v1::Leftover::KEPT_DISK);
+  EXPECT_EQ(found[kept.name].owner(), vm);
+  EXPECT_EQ(found[kept.name].node(), "compute-1");
+  EXPECT_THAT(leftovers_.Remove(Named(kept)),
+              Fails(absl::StatusCode::kFailedPrecondition, "NOT_A_LEFTOVER"));
+  v1::RemoveLeftoverRequest request = Named(trashed);
+  request.set_trash_id(found[trashed.name].trash_id());
+  EXPECT_THAT(leftovers_.Remove(request),
+              Fails(absl::StatusCode::kFailedPrecondition, "TRASH_KEPT"));
 }
 
 TEST_F(LeftoversTest, ImageOfOursThatAStrangerHasOpenIsListedAndNotRemoved) {

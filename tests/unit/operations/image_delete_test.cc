@@ -4,6 +4,7 @@
 #include <string>
 
 #include "agent/block/memory_block_store.h"
+#include "agent/block/trash_mark.h"
 #include "agent/operations/operation_table.h"
 #include "agent/operations/trash_purge.h"
 #include "agent/state/state_store.h"
@@ -128,7 +129,8 @@ TEST_F(ImageDeleteTest, WhatOthersPutIntoTheTrashStaysThere) {
   ASSERT_OK(block_.MoveToTrash({"images", "", "foreign"}, absl::ZeroDuration()));
   // A clone has its parent's mark.
   ASSERT_OK(block_.CreateImage({"images", "", "copy"}, MiB(8), MiB(8)));
-  ASSERT_OK(block_.AmendImage({"images", "", "copy"}, {std::nullopt, {{kTrashKey, "jammy"}}}));
+  ASSERT_OK(
+      block_.AmendImage({"images", "", "copy"}, {std::nullopt, {{block::kTrashKey, "jammy"}}}));
   ASSERT_OK(block_.MoveToTrash({"images", "", "copy"}, absl::ZeroDuration()));
   clock_.Advance(absl::Hours(2));
   EXPECT_EQ(Purge(), 0);

@@ -108,7 +108,7 @@ TEST_F(DesiredVmsTest, DryRunPlansAndMakesNothing) {
 
 TEST_F(DesiredVmsTest, AVmThatIsBeingDeletedTakesNoOrders) {
   ASSERT_OK(vms_.Create(GuideVm(), {}));
-  ASSERT_OK(vms_.Delete("instance-00000028", {}));
+  ASSERT_OK(vms_.Delete("instance-00000028", state::Disposal::kTrash, {}));
   EXPECT_THAT(vms_.SetPower(kVmUuid, v1::RUNNING, false, {}),
               Fails(absl::StatusCode::kFailedPrecondition, "VM_DELETING"));
   EXPECT_THAT(vms_.Apply(GuideVm(), {}),
@@ -117,11 +117,11 @@ TEST_F(DesiredVmsTest, AVmThatIsBeingDeletedTakesNoOrders) {
 
 TEST_F(DesiredVmsTest, ARepeatedDeleteSaysThatItIsDone) {
   ASSERT_OK(vms_.Create(GuideVm(), {}));
-  ASSERT_OK(vms_.Delete(kVmUuid, Key("r9")));
+  ASSERT_OK(vms_.Delete(kVmUuid, state::Disposal::kTrash, Key("r9")));
   ASSERT_OK(node_.state->RemoveVm(*Uuid::Parse(kVmUuid)));
-  EXPECT_THAT(vms_.Delete(kVmUuid, Key("r9")),
+  EXPECT_THAT(vms_.Delete(kVmUuid, state::Disposal::kTrash, Key("r9")),
               Fails(absl::StatusCode::kNotFound, "ALREADY_DELETED"));
-  EXPECT_THAT(vms_.Delete(kVmUuid, Key("another")),
+  EXPECT_THAT(vms_.Delete(kVmUuid, state::Disposal::kTrash, Key("another")),
               Fails(absl::StatusCode::kNotFound, "VM_NOT_FOUND"));
 }
 

@@ -38,7 +38,9 @@ VmRecord Wanted(v1::PowerState power) {
 
 ObservedVm Ours(DomainState state, bool persistent = true) {
   const VmRecord vm = Wanted(v1::RUNNING);
-  return {.domain = {{vm.uuid, vm.spec.name(), state, persistent}}, .domain_is_ours = true};
+  return {.domain =
+              {{.uuid = vm.uuid, .name = vm.spec.name(), .state = state, .persistent = persistent}},
+          .domain_is_ours = true};
 }
 
 // As the registry has `vm` when nothing is left to tell it.
@@ -79,13 +81,13 @@ TEST(PlanTest, RemovesNoRootDiskThatIsNotTheVmsOwn) {
   vm.deleting = true;
   vm.spec.clear_root_disk();
   vm.spec.mutable_root_disk()->set_volume("af7ce6b7-12c2-4bdf-933c-884a4f514617");
-  EXPECT_THAT(Kinds(Plan(vm, {})), ElementsAre(ActionKind::kRemoveRecord, ActionKind::kForgetVm));
+  EXPECT_THAT(Kinds(Plan(vm, {})), ElementsAre(ActionKind::kRemoveRecord, ActionKind::kSetAside));
   vm.spec.clear_root_disk();
   vm.spec.mutable_root_disk()->set_existing(v1::KEEP);
-  EXPECT_THAT(Kinds(Plan(vm, {})), ElementsAre(ActionKind::kRemoveRecord, ActionKind::kForgetVm));
+  EXPECT_THAT(Kinds(Plan(vm, {})), ElementsAre(ActionKind::kRemoveRecord, ActionKind::kSetAside));
   vm.spec.mutable_root_disk()->set_existing(v1::ADOPT);
-  EXPECT_THAT(Kinds(Plan(vm, {})), ElementsAre(ActionKind::kRemoveRootDisk,
-                                               ActionKind::kRemoveRecord, ActionKind::kForgetVm));
+  EXPECT_THAT(Kinds(Plan(vm, {})), ElementsAre(ActionKind::kTrashRootDisk,
+                                               ActionKind::kRemoveRecord, ActionKind::kSetAside));
 }
 
 TEST(PlanTest, AVmWithCloudInitGetsItsDriveBeforeItsDomainAndLosesItAfter) {
@@ -97,8 +99,8 @@ TEST(PlanTest, AVmWithCloudInitGetsItsDriveBeforeItsDomainAndLosesItAfter) {
   vm.deleting = true;
   EXPECT_THAT(
       Kinds(PlanRecorded(vm, Ours(DomainState::kShutOff))),
-      ElementsAre(ActionKind::kUndefineDomain, ActionKind::kRemoveConfigDrive,
-                  ActionKind::kRemoveRootDisk, ActionKind::kRemoveRecord, ActionKind::kForgetVm));
+      ElementsAre(ActionKind::kUndefineDomain, ActionKind::kTrashConfigDrive,
+                  ActionKind::kTrashRootDisk, ActionKind::kRemoveRecord, ActionKind::kSetAside));
 }
 
 TEST(PlanTest, ARestartAsksTheGuestFirstAndStartsItWhenItIsDown) {
@@ -170,7 +172,34 @@ TEST(PlanTest, DeletionStopsTheDomainBeforeItRemovesTheDisk) {
   EXPECT_THAT(
       Kinds(PlanRecorded(vm, Ours(DomainState::kRunning))),
       ElementsAre(ActionKind::kDestroyDomain, ActionKind::kUndefineDomain,
-                  ActionKind::kRemoveRootDisk, ActionKind::kRemoveRecord, ActionKind::kForgetVm));
+                  ActionKind::kTrashRootDisk, ActionKind::kRemoveRecord, ActionKind::kSetAside));
+}
+
+TEST(PlanTest, WhatBecomesOfTheDisksIsAsTheDeletionSays) {
+  VmRecord vm = Wanted(v1::STOPPED);
+  vm.spec.mutable_cloud_init();
+  vm.deleting = true;
+  vm.disposal = state::Disposal::kKeep;
+  EXPECT_THAT(Kinds(Plan(vm, {})),
+              ElementsAre(ActionKind::kKeepConfigDrive, ActionKind::kKeepRootDisk,
+                          ActionKind::kRemoveRecord, ActionKind::kForgetVm));
+  vm.disposal = state::Disposal::kRemove;
+  EXPECT_THAT(Kinds(Plan(vm, {})),
+              ElementsAre(ActionKind::kRemoveConfigDrive, ActionKind::kRemoveRootDisk,
+                          ActionKind::kRemoveRecord, ActionKind::kForgetVm));
+}
+
+TEST(PlanTest, WhatWasUndeletedIsRestoredAndNeverMadeAnew) {
+  VmRecord vm = Wanted(v1::STOPPED);
+  vm.spec.mutable_cloud_init();
+  vm.undeleting = true;
+  EXPECT_THAT(Kinds(Plan(vm, {})),
+              ElementsAre(ActionKind::kWriteRecord, ActionKind::kRestoreRootDisk,
+                          ActionKind::kRestoreConfigDrive, ActionKind::kDefineDomain));
+  vm.spec.clear_cloud_init();
+  vm.spec.clear_root_disk();
+  vm.spec.mutable_root_disk()->set_volume("af7ce6b7-12c2-4bdf-933c-884a4f514617");
+  EXPECT_THAT(Kinds(PlanRecorded(vm, {})), ElementsAre(ActionKind::kDefineDomain));
 }
 
 TEST(PlanTest, NeverActsOnAForeignDomain) {
@@ -184,12 +213,12 @@ TEST(PlanTest, NeverActsOnAForeignDomain) {
   deleted.deleting = true;
   EXPECT_THAT(
       Kinds(PlanRecorded(deleted, observed)),
-      ElementsAre(ActionKind::kRemoveRootDisk, ActionKind::kRemoveRecord, ActionKind::kForgetVm));
+      ElementsAre(ActionKind::kTrashRootDisk, ActionKind::kRemoveRecord, ActionKind::kSetAside));
 }
 
 TEST(PlanTest, RefusesANameThatAnotherDomainHas) {
   const ObservedVm observed = {
-      .name_holder = {{Uuid::Random(), "instance-00000028", DomainState::kShutOff, true}}};
+      .name_holder = {{.uuid = Uuid::Random(), .name = "instance-00000028", .persistent = true}}};
   EXPECT_THAT(PlanRecorded(Wanted(v1::RUNNING), observed),
               Fails(absl::StatusCode::kAlreadyExists, "DOMAIN_NAME_TAKEN"));
 }

@@ -219,7 +219,7 @@ TEST_F(PushesTest, ADryRunSaysWhatWouldBeDoneAndWhatItMeans) {
   const auto deleted = Push(push);
   ASSERT_OK(deleted);
   ASSERT_EQ(deleted->changes_size(), 1);
-  EXPECT_EQ(deleted->changes(0).actions(0).consequence(), v1::DESTROYS_DATA);
+  EXPECT_EQ(deleted->changes(0).actions(0).action(), "TRASH_ROOT_DISK");
   EXPECT_THAT(Wished(), ElementsAre("vm-1"));
 }
 
@@ -239,7 +239,7 @@ TEST_F(PushesTest, ADryRunNamesWhatWouldFailAndGoesOn) {
 TEST_F(PushesTest, TheSameRequestTwiceHasOneEffect) {
   const state::RequestKey key{.id = "r1", .method = "NodeService.PushState", .body_digest = "d"};
   ASSERT_OK(Push(Partial({1}), key));
-  ASSERT_OK(vms_.Delete(UuidOf(1), {}));
+  ASSERT_OK(vms_.Delete(UuidOf(1), state::Disposal::kTrash, {}));
   EXPECT_THAT(Changes(Push(Partial({1}), key)), IsEmpty());
 }
 

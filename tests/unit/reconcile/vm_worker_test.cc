@@ -249,7 +249,10 @@ TEST_F(VmWorkerTest, TellsOurDomainFromAForeignOneWithTheSameUuid) {
   EXPECT_TRUE(node_.worker.Observe(vm_)->domain_is_ours);
 
   MemoryNode other;
-  other.hypervisor.AddForeignDomain({vm_.uuid, "legacy", hypervisor::DomainState::kRunning, true},
+  other.hypervisor.AddForeignDomain({.uuid = vm_.uuid,
+                                     .name = "legacy",
+                                     .state = hypervisor::DomainState::kRunning,
+                                     .persistent = true},
                                     "<domain type='qemu'><name>legacy</name></domain>");
   const auto observed = other.worker.Observe(vm_);
   ASSERT_OK(observed);

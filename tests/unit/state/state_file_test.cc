@@ -111,6 +111,10 @@ TEST(StateFileTest, TakesOverTheStateOfAnOlderAgent) {
   RunSql(directory.file("state.db"),
          "ALTER TABLE vms DROP COLUMN restart;"
          "ALTER TABLE vms DROP COLUMN claimed;"
+         "ALTER TABLE vms DROP COLUMN disposal;"
+         "ALTER TABLE vms DROP COLUMN undeleting;"
+         "ALTER TABLE vms DROP COLUMN stays_off;"
+         "DROP TABLE deleted_vms;"
          "DROP TABLE pushes;"
          "DROP TABLE former_specs;"
          "DROP TABLE secrets;"
@@ -124,6 +128,7 @@ TEST(StateFileTest, TakesOverTheStateOfAnOlderAgent) {
     EXPECT_EQ(store->ListVmUuids()->size(), size_t{kVms});
     EXPECT_EQ(store->ListVms(Uuid(), kVms)->size(), size_t{kVms});
     EXPECT_EQ(store->GetLastPush()->term, 0);
+    EXPECT_EQ(store->ListDeletedVms(Uuid(), 1)->size(), 0u);
     const auto secrets = store->ListSecrets();
     ASSERT_TRUE(secrets.ok()) << secrets.status();
     EXPECT_THAT(*secrets, ElementsAre(SecretBinding{

@@ -29,6 +29,9 @@ void ExpectSame(const VmRecord& a, const VmRecord& b) {
   EXPECT_EQ(a.force_stop, b.force_stop);
   EXPECT_EQ(a.restart, b.restart);
   EXPECT_EQ(a.deleting, b.deleting);
+  EXPECT_EQ(a.disposal, b.disposal);
+  EXPECT_EQ(a.undeleting, b.undeleting);
+  EXPECT_EQ(a.stays_off, b.stays_off);
   EXPECT_EQ(a.claimed, b.claimed);
   EXPECT_EQ(a.create_time, b.create_time);
 }
@@ -69,6 +72,9 @@ TEST_F(StateStoreTest, GivesBackAllOfAVm) {
   vm.force_stop = true;
   vm.restart = true;
   vm.deleting = true;
+  vm.disposal = Disposal::kRemove;
+  vm.undeleting = true;
+  vm.stays_off = true;
   vm.create_time = absl::FromUnixNanos(1'700'000'000'123'456'789);
   ASSERT_TRUE(store().PutVm(vm).ok());
 
@@ -109,6 +115,55 @@ TEST_F(StateStoreTest, ARestartEndsUnlessTheVmHasChangedSince) {
   ASSERT_TRUE(store().EndRestart(vm.uuid, 7).ok());
   vm.restart = false;
   vm.force_stop = false;
+  ExpectSame(**store().GetVm(vm.uuid), vm);
+}
+
+TEST_F(StateStoreTest, AGuestIsLeftOffUnlessItsVmHasChangedSince) {
+  VmRecord vm = MakeVm(1);
+  vm.generation = 7;
+  ASSERT_TRUE(store().PutVm(vm).ok());
+  ASSERT_TRUE(store().LeaveOff(vm.uuid, 6).ok());
+  ExpectSame(**store().GetVm(vm.uuid), vm);
+  ASSERT_TRUE(store().LeaveOff(vm.uuid, 7).ok());
+  vm.stays_off = true;
+  ExpectSame(**store().GetVm(vm.uuid), vm);
+}
+
+TEST_F(StateStoreTest, ADeletedVmIsNoVmAndIsKnownUntilItIsForgotten) {
+  const absl::Time now = absl::FromUnixSeconds(1'700'000'000);
+  VmRecord vm = MakeVm(1);
+  vm.generation = 7;
+  ASSERT_TRUE(store().PutVm(vm).ok());
+  ASSERT_TRUE(store().MoveToDeleted(vm.uuid, now, now + absl::Hours(24)).ok());
+  EXPECT_EQ(store().GetVm(vm.uuid).value(), std::nullopt);
+  const auto deleted = store().GetDeletedVm(vm.uuid).value();
+  ASSERT_TRUE(deleted.has_value());
+  ExpectSame(deleted->vm, vm);
+  EXPECT_EQ(deleted->delete_time, now);
+  EXPECT_EQ(deleted->kept_until, now + absl::Hours(24));
+
+  // Its name is free, and of two deleted VMs that had it the later one is meant.
+  VmRecord second = MakeVm(2);
+  second.spec.set_name("instance-1");
+  ASSERT_TRUE(store().PutVm(second).ok());
+  ASSERT_TRUE(store().MoveToDeleted(second.uuid, now + absl::Hours(1), now + absl::Hours(2)).ok());
+  EXPECT_EQ(store().GetDeletedVmByName("instance-1").value()->vm.uuid, second.uuid);
+  EXPECT_EQ(store().ListDeletedVms(Uuid(), kAll)->size(), 2u);
+  EXPECT_EQ(store().ListDeletedVms(Uuid(), 1)->size(), 1u);
+  ASSERT_TRUE(store().PruneDeletedVms(now + absl::Hours(3)).ok());
+  EXPECT_EQ(store().ListDeletedVms(Uuid(), kAll)->size(), 1u);
+  EXPECT_EQ(store().GetDeletedVm(second.uuid).value(), std::nullopt);
+  EXPECT_TRUE(store().MoveToDeleted(second.uuid, now, now).ok()) << "one that is gone is no error";
+}
+
+TEST_F(StateStoreTest, AVmOfThatUuidTakesThePlaceOfADeletedOne) {
+  const absl::Time now = absl::FromUnixSeconds(1'700'000'000);
+  VmRecord vm = MakeVm(1);
+  vm.generation = 7;
+  ASSERT_TRUE(store().PutVm(vm).ok());
+  ASSERT_TRUE(store().MoveToDeleted(vm.uuid, now, now).ok());
+  ASSERT_TRUE(store().Commit({.vms = {{.vm = vm, .seen_generation = 0}}}).ok());
+  EXPECT_EQ(store().GetDeletedVm(vm.uuid).value(), std::nullopt);
   ExpectSame(**store().GetVm(vm.uuid), vm);
 }
 
