@@ -203,6 +203,10 @@ TEST_F(PushTest, AVolumeIsAttachedAndDetachedByTheApi) {
   attach.set_id("web-1");
   attach.mutable_volume()->set_id(kVolume);
   attach.set_wait(true);
+  attach.mutable_volume()->set_serial("spaces are not allowed");
+  const auto refused = ApiClient::Call(*client_.vms, &v1::VmService::Stub::AttachVolume, attach);
+  EXPECT_EQ(ErrorField(refused.status()), "volume.serial");
+  attach.mutable_volume()->clear_serial();
   for (int times = 0; times < 2; ++times) {
     const auto vm = ApiClient::Call(*client_.vms, &v1::VmService::Stub::AttachVolume, attach);
     ASSERT_OK(vm);
