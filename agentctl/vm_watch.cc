@@ -134,7 +134,8 @@ ExitCode WatchVms(Cli& cli, const std::string& id) {
   const auto ends = FanOut(
       *targets, [&](Node* node) { return NodeWatch(cli, *node, interrupts, printer).Run(); },
       /*max_parallel=*/targets->size());
-  std::vector<ExitCode> codes = {printer.written()};
+  if (printer.written() != ExitCode::kDone) return printer.written();
+  std::vector<ExitCode> codes;
   for (size_t i = 0; i < targets->size(); ++i) {
     codes.push_back(ends[i].ok() ? ExitCode::kDone
                                  : cli.Fail({"watch VMs", (*targets)[i]->name(), ends[i]}));
