@@ -59,6 +59,8 @@ void AddVmCommands(CommandTree& tree);
 void AddVmDeletionCommands(CommandTree& tree, CLI::App& vm);
 // `attach` and `detach`, under `vm`.
 void AddVmVolumeCommands(CommandTree& tree, CLI::App& vm);
+// `console` and `logs`, under `vm`.
+void AddVmConsoleCommands(CommandTree& tree, CLI::App& vm);
 void AddOperationCommands(CommandTree& tree);
 void AddCompletionCommand(CommandTree& tree);
 void AddVersionCommand(CommandTree& tree);

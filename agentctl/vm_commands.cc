@@ -211,6 +211,7 @@ void AddVmCommands(CommandTree& tree) {
   AddRenderCommand(tree, *vm);
   AddVmDeletionCommands(tree, *vm);
   AddVmVolumeCommands(tree, *vm);
+  AddVmConsoleCommands(tree, *vm);
 
   const auto watch = std::make_shared<bool>(false);
   CLI::App* const get =

@@ -210,8 +210,8 @@ class BlockStore {
   // Everything about an image in the trash. Errors: NOT_FOUND (IMAGE_NOT_FOUND), as for all three.
   virtual absl::StatusOr<ImageInfo> GetTrashedImage(const std::string& pool,
                                                     const std::string& id) = 0;
-  // Errors: FAILED_PRECONDITION (TRASH_KEPT: its delay is not over; IMAGE_HAS_SNAPSHOTS: images
-  // that were cloned from it still need them).
+  // With its snapshots. Errors: FAILED_PRECONDITION (TRASH_KEPT: its delay is not over;
+  // IMAGE_HAS_SNAPSHOTS: images that were cloned from it still need them).
   virtual absl::Status RemoveFromTrash(const std::string& pool, const std::string& id) = 0;
   // Gives it a name again. Errors: ALREADY_EXISTS (IMAGE_EXISTS).
   virtual absl::Status RestoreFromTrash(const std::string& pool, const std::string& id,

@@ -106,8 +106,12 @@ absl::Status MemoryImages::RemoveFromTrash(const std::string& pool, const std::s
   RETURN_IF_ERROR(CheckPool(pool));
   const auto found = trash_.find({pool, id});
   if (found == trash_.end()) return TrashedImageNotFound(pool, id);
-  const Trashed& trashed = found->second;
+  Trashed& trashed = found->second;
   if (now < trashed.info.kept_until) return TrashKept(pool, trashed.info);
+  for (Snapshot& snapshot : trashed.image.snapshots) snapshot.in_trash = true;
+  std::erase_if(trashed.image.snapshots, [&](const Snapshot& snapshot) {
+    return ChildrenOf(trashed.image, snapshot.info.name).empty();
+  });
   if (!trashed.image.snapshots.empty()) {
     std::vector<std::string> names;
     for (const Snapshot& snapshot : trashed.image.snapshots) names.push_back(snapshot.info.name);

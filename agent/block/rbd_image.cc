@@ -46,10 +46,21 @@ absl::StatusOr<RbdImage> RbdImage::OpenReadOnly(const RadosSession& session,
 
 absl::StatusOr<RbdImage> RbdImage::OpenTrashed(const RadosSession& session, const std::string& pool,
                                                const std::string& id) {
+  return OpenTrashed(session, pool, id, rbd_open_by_id_read_only);
+}
+
+absl::StatusOr<RbdImage> RbdImage::OpenTrashedToWrite(const RadosSession& session,
+                                                      const std::string& pool,
+                                                      const std::string& id) {
+  return OpenTrashed(session, pool, id, rbd_open_by_id);
+}
+
+absl::StatusOr<RbdImage> RbdImage::OpenTrashed(const RadosSession& session, const std::string& pool,
+                                               const std::string& id, OpenCall open) {
   RbdImage image(session, {pool, "", id});
   ASSIGN_OR_RETURN(image.pool_, session.OpenPool(pool));
   rbd_image_t handle = nullptr;
-  const int result = rbd_open_by_id_read_only(image.pool_.get(), id.c_str(), &handle, nullptr);
+  const int result = open(image.pool_.get(), id.c_str(), &handle, nullptr);
   if (result == -ENOENT) return TrashedImageNotFound(pool, id);
   RETURN_IF_ERROR(image.ToStatus(result, "open"));
   image.image_.reset(handle);

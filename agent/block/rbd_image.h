@@ -32,6 +32,10 @@ class RbdImage {
   // Errors: NOT_FOUND (POOL_NOT_FOUND, IMAGE_NOT_FOUND).
   static absl::StatusOr<RbdImage> OpenTrashed(const RadosSession& session, const std::string& pool,
                                               const std::string& id);
+  // As OpenTrashed, to be changed.
+  static absl::StatusOr<RbdImage> OpenTrashedToWrite(const RadosSession& session,
+                                                     const std::string& pool,
+                                                     const std::string& id);
 
   // Closes the image; the destructor does too, but cannot say that it failed.
   absl::Status Close() &&;
@@ -96,6 +100,8 @@ class RbdImage {
   // `snapshot` may be null. NOT_FOUND without a reason: the image or the snapshot is not there.
   static absl::StatusOr<RbdImage> Open(const RadosSession& session, const ImageName& name,
                                        OpenCall open, const char* snapshot);
+  static absl::StatusOr<RbdImage> OpenTrashed(const RadosSession& session, const std::string& pool,
+                                              const std::string& id, OpenCall open);
   absl::StatusOr<std::vector<ListedSnapshot>> ListSnapshots() const;
 
   RbdImage(const RadosSession& session, ImageName name)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "agent/block/block_error.h"
@@ -15,6 +16,19 @@ namespace {
 TrashedImage FromRbd(const rbd_trash_image_info_t& info) {
   return {info.id, info.name, absl::FromTimeT(info.deletion_time),
           absl::FromTimeT(info.deferment_end_time)};
+}
+
+// What clones of format 2 need of a snapshot stays, in the trash of snapshots. One that clones of
+// format 1 need is left.
+absl::Status RemoveSnapshots(const RadosSession& session, const std::string& pool,
+                             const std::string& id) {
+  ASSIGN_OR_RETURN(RbdImage image, RbdImage::OpenTrashedToWrite(session, pool, id));
+  ASSIGN_OR_RETURN(const std::vector<SnapshotInfo> snapshots, image.Snapshots());
+  for (const SnapshotInfo& snapshot : snapshots) {
+    if (snapshot.is_protected && !image.Unprotect(snapshot.name).ok()) continue;
+    RETURN_IF_ERROR(image.RemoveSnapshot(snapshot.name));
+  }
+  return std::move(image).Close();
 }
 
 }  // namespace
@@ -70,6 +84,10 @@ absl::Status RemoveTrashedImage(const RadosSession& session, const std::string& 
 
   const ImageName name{pool, "", trashed.name};
   result = rbd_trash_remove(handle.get(), id.c_str(), /*force=*/false);
+  if (result == -ENOTEMPTY) {
+    RETURN_IF_ERROR(RemoveSnapshots(session, pool, id));
+    result = rbd_trash_remove(handle.get(), id.c_str(), /*force=*/false);
+  }
   switch (result) {
     case -ENOENT:
       return TrashedImageNotFound(pool, id);

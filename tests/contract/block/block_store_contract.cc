@@ -649,6 +649,23 @@ TEST_P(BlockStoreContract, WhatIsRemovedFromTheTrashIsGone) {
   }
 }
 
+TEST_P(BlockStoreContract, WhatIsRemovedFromTheTrashTakesItsSnapshotsAlongButForWhatClonesNeed) {
+  const SnapshotName golden = MakeGolden();
+  const ImageName disk = Disk();
+  ASSERT_OK(subject().CloneInFormat2(golden, disk));
+  ASSERT_OK(store().CreateSnapshot({golden.image, "plain"}));
+  ASSERT_OK(store().CreateProtectedSnapshot({golden.image, "protected"}));
+  ASSERT_OK(store().MoveToTrash(golden.image, absl::ZeroDuration()));
+  const TrashedImage trashed = FindInTrash(store(), golden.image);
+  EXPECT_EQ(store().GetTrashedImage(golden.image.pool, trashed.id)->snapshots.size(), 3);
+  EXPECT_THAT(store().RemoveFromTrash(golden.image.pool, trashed.id),
+              Fails(kFailedPrecondition, "IMAGE_HAS_SNAPSHOTS"));
+  EXPECT_THAT(store().GetTrashedImage(golden.image.pool, trashed.id)->snapshots, IsEmpty());
+  EXPECT_EQ(Read(disk, MiB(1).count(), 6), "golden");
+  ASSERT_OK(store().RemoveImage(disk));
+  EXPECT_OK(store().RemoveFromTrash(golden.image.pool, trashed.id));
+}
+
 TEST_P(BlockStoreContract, TrashListsInPages) {
   const ImageName one = MakeImage(Golden()), two = MakeImage(Golden());
   for (const ImageName& image : {one, two}) {
