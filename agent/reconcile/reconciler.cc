@@ -105,15 +105,12 @@ void Reconciler::Reconcile(const Uuid& uuid) {
   if (!vm->has_value()) {
     // An event of a domain that is not ours, or a VM that is gone: who began to wait for that after
     // the look that removed it had begun still waits.
-    turns_.Forget(uuid);
     board_.Publish(uuid, {.looked_at = looked_at, .removed = true});
     return;
   }
 
-  Outcome outcome{.generation = (*vm)->generation,
-                  .looked_at = looked_at,
-                  .claimed = (*vm)->claimed,
-                  .stays_off = (*vm)->stays_off};
+  Outcome outcome{
+      .generation = (*vm)->generation, .looked_at = looked_at, .claimed = (*vm)->claimed};
   const absl::StatusOr<bool> owner_known = MakeItSo(**vm, outcome);
   outcome.error = owner_known.status();
   if (!outcome.error.ok()) {
@@ -122,6 +119,7 @@ void Reconciler::Reconcile(const Uuid& uuid) {
     if (IsRetryable(outcome.error)) queue_.AddAfter(uuid, NextBackoff(uuid));
   } else {
     outcome.removed = outcome.converged && (*vm)->deleting;
+    if (outcome.removed) turns_.Forget(uuid);
     outcome.converged = outcome.converged && !(*vm)->deleting;
     if (!*owner_known) {
       queue_.AddAfter(uuid, NextBackoff(uuid));
@@ -137,6 +135,9 @@ void Reconciler::Reconcile(const Uuid& uuid) {
 absl::StatusOr<bool> Reconciler::MakeItSo(const state::VmRecord& vm, Outcome& outcome) {
   ASSIGN_OR_RETURN(ObservedVm observed, worker_.Observe(vm));
   if (observed.domain.has_value()) outcome.domain_state = observed.domain->state;
+  // Somebody may have started it by hand.
+  outcome.stays_off = vm.stays_off && outcome.domain_state != hypervisor::DomainState::kRunning &&
+                      outcome.domain_state != hypervisor::DomainState::kPaused;
   if (observed.older.has_value() && outcome.domain_state == hypervisor::DomainState::kRunning) {
     outcome.pending_restart = CompareWithGuest(*observed.older, vm.spec).pending_restart;
   }
