@@ -177,9 +177,9 @@ class Creation {
     v1::BackupPart part;
     PartWriter base(*writer_, /*is_new_base=*/!incremental_, part);
     // Of a new object RBD tells only where it ends: what lies before its data reads as zeros.
-    ReadAhead ahead(*reader_, gate_, [&](const block::Extent& extent, std::string data) {
+    ReadAhead ahead(*reader_, gate_, [&](const block::Extent& extent, const std::string& data) {
       operation_.SetProgress(extent.offset_bytes);
-      return extent.has_data ? base.Write(extent.offset_bytes, std::move(data))
+      return extent.has_data ? base.Write(extent.offset_bytes, data)
                              : base.WriteZeros(extent.offset_bytes, extent.length_bytes);
     });
     DiffAhead diff(*reader_, incremental_ ? parent_->snapshot() : "", number * kPartBytes,

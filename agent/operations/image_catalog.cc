@@ -22,11 +22,14 @@ v1::Image ToProto(const block::ImageName& name, const block::ImageInfo& info) {
   image.set_ready(std::any_of(
       info.snapshots.begin(), info.snapshots.end(),
       [](const block::SnapshotInfo& s) { return s.name == kGoldenSnapshot && s.is_protected; }));
-  if (auto it = info.metadata.find(kDigestKey); it != info.metadata.end()) {
-    image.set_sha256(it->second);
-    const auto format = info.metadata.find(kFormatKey);
-    const bool qcow2 = format != info.metadata.end() && format->second == kFormatQcow2;
-    image.set_source_format(qcow2 ? v1::Image::QCOW2 : v1::Image::RAW);
+  const auto value = [&](const char* key) {
+    const auto it = info.metadata.find(key);
+    return it == info.metadata.end() ? "" : it->second;
+  };
+  image.set_sha256(value(kSha256Key));
+  image.set_disk_digest(value(kDiskDigestKey));
+  if (!image.sha256().empty() || !image.disk_digest().empty()) {
+    image.set_source_format(value(kFormatKey) == kFormatQcow2 ? v1::Image::QCOW2 : v1::Image::RAW);
   }
   *image.mutable_create_time() =
       google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(info.create_time));
