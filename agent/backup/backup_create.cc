@@ -25,6 +25,9 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 
+// Each step is told to all who watch.
+constexpr uint64_t kProgressStep = 32 << 20;
+
 absl::Status MakeAFullOne(absl::string_view reason, absl::string_view why) {
   return Error(absl::StatusCode::kFailedPrecondition, reason,
                absl::StrCat(why, "; make a full backup: one without --incremental"));
@@ -203,7 +206,9 @@ class Creation {
     PartWriter base(*writer_, /*is_new_base=*/!incremental_, part);
     // Of a new object RBD tells only where it ends: what lies before its data reads as zeros.
     ReadAhead ahead(*reader_, gate_, [&](const block::Extent& extent, const std::string& data) {
-      operation_.SetProgress(extent.offset_bytes);
+      if (extent.offset_bytes - told_to_ >= kProgressStep) {
+        operation_.SetProgress(told_to_ = extent.offset_bytes);
+      }
       return extent.has_data ? base.Write(extent.offset_bytes, data)
                              : base.WriteZeros(extent.offset_bytes, extent.length_bytes);
     });
@@ -264,6 +269,7 @@ class Creation {
   const bool incremental_;
   JobGate gate_;
   v1::Backup backup_;
+  uint64_t told_to_ = 0;  // the last progress
   std::optional<v1::Backup> parent_;
   std::optional<block::ImageInfo> source_info_;  // as it was when the job began
   Bytes base_size_;  // 0: an earlier attempt has made the base

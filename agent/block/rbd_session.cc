@@ -77,6 +77,8 @@ absl::StatusOr<std::shared_ptr<RadosSession>> RadosSession::Connect(const RbdOpt
   }
   // Guests profit from a cache; an import only copies its data once more for it.
   RETURN_IF_ERROR(Configure(cluster, "rbd_cache", "false"));
+  // Of the objects of one image that are asked about at once, where it is compared or flattened.
+  RETURN_IF_ERROR(Configure(cluster, "rbd_concurrent_management_ops", "20"));
   // Writes are copied, though that is librbd's default: RbdImageWriter relies on it. One that timed
   // out may be sent again later, and must not find its memory used for something else.
   RETURN_IF_ERROR(Configure(cluster, "rbd_disable_zero_copy_writes", "true"));
