@@ -143,11 +143,12 @@ class Server::Impl {
                      [this] { PurgeTrash(); }),
         idle_load_percent_(config.guests().idle_load_percent()),
         pool_("calls", kCallThreads, kCallQueue),
+        secret_sync_(*backends_.keys, keeper_, [this] { reconciler_.EnqueueAll(); }),
         node_service_({pool_, board_, reconciler_}, backends_.name, worker_.options(),
                       *backends_.hypervisor, *backends_.block, *state_, health_, pushes_,
-                      {pool_, feed_, *state_, view_}),
+                      secret_sync_, {pool_, feed_, *state_, view_}),
         secret_service_(pool_, {.backends = keeper_parts_,
-                                .keeper = keeper_,
+                                .sync = secret_sync_,
                                 .reporter = reporter_,
                                 .rollout = rollout_,
                                 .look_at_vms = [this] { reconciler_.EnqueueAll(); }}),
@@ -295,6 +296,7 @@ class Server::Impl {
   Housekeeper housekeeper_;
   const uint32_t idle_load_percent_;
   WorkerPool pool_;
+  service::SecretSync secret_sync_;
   service::NodeService node_service_;
   service::SecretService secret_service_;
   service::ImageService image_service_;

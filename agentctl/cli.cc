@@ -140,9 +140,7 @@ ExitCode Cli::ShowObject(const std::vector<Column>& columns, const Row& row) {
 
 ExitCode Cli::ShowNext(const std::vector<Column>& columns, const Row& row) {
   const bool first = !std::exchange(shown_before_, true);
-  const ExitCode written = Written(WriteNext(streams_.out, style(), columns, row, first));
-  streams_.out.flush();
-  return written;
+  return Written(WriteNext(streams_.out, style(), columns, row, first));
 }
 
 void Cli::Note(absl::string_view text) {

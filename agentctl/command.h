@@ -57,6 +57,8 @@ void AddBackupCommands(CommandTree& tree);
 void AddVmCommands(CommandTree& tree);
 // `attach` and `detach`, under `vm`.
 void AddVmVolumeCommands(CommandTree& tree, CLI::App& vm);
+// `console` and `logs`, under `vm`.
+void AddVmConsoleCommands(CommandTree& tree, CLI::App& vm);
 void AddOperationCommands(CommandTree& tree);
 void AddCompletionCommand(CommandTree& tree);
 void AddVersionCommand(CommandTree& tree);

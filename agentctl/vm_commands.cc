@@ -214,6 +214,7 @@ void AddVmCommands(CommandTree& tree) {
                      "Fail if the guest's agent cannot freeze its file systems");
   AddRenderCommand(tree, *vm);
   AddVmVolumeCommands(tree, *vm);
+  AddVmConsoleCommands(tree, *vm);
 
   const auto watch = std::make_shared<bool>(false);
   CLI::App* const get =

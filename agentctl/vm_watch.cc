@@ -21,10 +21,18 @@ namespace {
 
 constexpr absl::Duration kRetryPause = absl::Milliseconds(200);
 
-// Writes the events of several nodes, one at a time.
+// Writes the events of several nodes, one at a time. When nobody reads them any more, it ends the
+// calls that they come from.
 class Printer {
  public:
-  Printer(Cli& cli, std::string id) : cli_(cli), id_(std::move(id)) {}
+  Printer(Cli& cli, std::string id, CancelSet& calls)
+      : cli_(cli), id_(std::move(id)), calls_(calls) {}
+
+  // How writing went so far.
+  ExitCode written() const {
+    MutexLock lock(mutex_);
+    return written_;
+  }
 
   void Print(const Node& node, const v1::StateEvent& event) {
     if (event.has_vm()) {
@@ -50,12 +58,16 @@ class Printer {
 
   void Write(const Row& row) {
     MutexLock lock(mutex_);
-    cli_.ShowNext(VmColumns(), row);
+    if (written_ != ExitCode::kDone) return;
+    written_ = cli_.ShowNext(VmColumns(), row);
+    if (written_ != ExitCode::kDone) calls_.CancelAll();
   }
 
   Cli& cli_;
   const std::string id_;
-  Mutex mutex_;
+  CancelSet& calls_;
+  mutable Mutex mutex_;
+  ExitCode written_ ABSL_GUARDED_BY(mutex_) = ExitCode::kDone;
 };
 
 // Follows one node, over as many connections as it takes.
@@ -64,14 +76,15 @@ class NodeWatch {
   NodeWatch(Cli& cli, Node& node, Interrupts& interrupts, Printer& printer)
       : cli_(cli), node_(node), interrupts_(interrupts), printer_(printer) {}
 
-  // Until the user leaves, the time is over, or nothing was heard for too long.
+  // Until the user leaves, nobody reads, the time is over, or nothing was heard for too long.
   absl::Status Run() {
     const absl::Duration deadline =
         SystemClock().Monotonic() + cli_.options.timeout.value_or(absl::InfiniteDuration());
     last_contact_ = SystemClock().Monotonic();
     while (true) {
       const absl::Status status = WatchOnce(deadline - SystemClock().Monotonic());
-      if (interrupts_.interrupted() || SystemClock().Monotonic() >= deadline) {
+      if (interrupts_.interrupted() || printer_.written() != ExitCode::kDone ||
+          SystemClock().Monotonic() >= deadline) {
         return absl::OkStatus();
       }
       if (ErrorReason(status) == "REVISION_GONE") {
@@ -117,10 +130,11 @@ ExitCode WatchVms(Cli& cli, const std::string& id) {
   const auto targets = cli.Targets();
   if (!targets.ok()) return cli.Fail({"watch VMs", "", targets.status()});
   Interrupts interrupts;
-  Printer printer(cli, id);
+  Printer printer(cli, id, interrupts.calls());
   const auto ends = FanOut(
       *targets, [&](Node* node) { return NodeWatch(cli, *node, interrupts, printer).Run(); },
       /*max_parallel=*/targets->size());
+  if (printer.written() != ExitCode::kDone) return printer.written();
   std::vector<ExitCode> codes;
   for (size_t i = 0; i < targets->size(); ++i) {
     codes.push_back(ends[i].ok() ? ExitCode::kDone

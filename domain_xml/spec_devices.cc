@@ -39,6 +39,10 @@ WatchdogAction ToAction(v1::Watchdog::Action action) {
 
 }  // namespace
 
+std::string SerialLogPath(absl::string_view serial_log_dir, absl::string_view uuid) {
+  return absl::StrCat(serial_log_dir, "/", uuid, ".serial.log");
+}
+
 absl::Status ValidateOtherDevices(const v1::VmSpec& spec) {
   RETURN_IF_ERROR(CheckEnum("vnc", spec.vnc(), v1::Vnc_IsValid));
   RETURN_IF_ERROR(
@@ -63,8 +67,7 @@ void NormalizeOtherDevices(v1::VmSpec& spec) {
 
 void ResolveOtherDevices(const v1::VmSpec& spec, const Placement& placement, DomainSpec& domain) {
   if (!placement.serial_log_dir.empty()) {
-    domain.serial_log_file =
-        absl::StrCat(placement.serial_log_dir, "/", spec.uuid(), ".serial.log");
+    domain.serial_log_file = SerialLogPath(placement.serial_log_dir, spec.uuid());
   }
   domain.vnc = ToVnc(spec.vnc());
   domain.guest_agent = spec.guest_agent();

@@ -48,6 +48,9 @@ struct Placement {
   int64_t epoch = 0;                  // of the VM's placement, for the domain's mark
 };
 
+// Where libvirt logs what the guest writes to its serial console.
+std::string SerialLogPath(absl::string_view serial_log_dir, absl::string_view uuid);
+
 // The guest that `spec` asks for at that place: the root disk, `<vms_pool>/<uuid>_disk` or a
 // volume; then the volumes `<volumes_pool>/volume-<id>`, each with its id as serial unless it
 // states another; and last the config drive `<vms_pool>/<uuid>_disk.config`, read-only, as vdz. On

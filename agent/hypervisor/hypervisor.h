@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "agent/hypervisor/console.h"
 #include "base/uuid.h"
 #include "secrets/secret_bytes.h"
 
@@ -136,6 +138,12 @@ class Hypervisor {
 
   // Cuts the power of a running guest; a domain that does not run is left alone. Idempotent.
   virtual absl::Status DestroyDomain(const Uuid& uuid) = 0;
+
+  // Opens the serial console of a running guest; one at a time, `take_over` ends the other. What
+  // the guest wrote before is in its log only. Errors: FAILED_PRECONDITION (DOMAIN_NOT_RUNNING;
+  // CONSOLE_IN_USE).
+  virtual absl::StatusOr<std::unique_ptr<Console>> OpenConsole(const Uuid& uuid,
+                                                               bool take_over) = 0;
 
   // Removes the definition. Errors: FAILED_PRECONDITION (DOMAIN_RUNNING): libvirt would leave a
   // transient guest behind, so this refuses.

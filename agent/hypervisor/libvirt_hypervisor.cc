@@ -12,6 +12,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "agent/hypervisor/libvirt_console.h"
 #include "agent/hypervisor/libvirt_disks.h"
 #include "agent/hypervisor/libvirt_error.h"
 #include "agent/hypervisor/libvirt_handles.h"
@@ -425,6 +426,11 @@ absl::Status LibvirtHypervisor::ThawFilesystems(const Uuid& uuid) {
 absl::Status LibvirtHypervisor::DestroyDomain(const Uuid& uuid) {
   return connection_->Call(absl::StrCat("cannot stop domain ", uuid.ToString()),
                            [uuid](virConnectPtr connection) { return Destroy(connection, uuid); });
+}
+
+absl::StatusOr<std::unique_ptr<Console>> LibvirtHypervisor::OpenConsole(const Uuid& uuid,
+                                                                        bool take_over) {
+  return OpenLibvirtConsole(*connection_, uuid, take_over);
 }
 
 absl::Status LibvirtHypervisor::UndefineDomain(const Uuid& uuid) {

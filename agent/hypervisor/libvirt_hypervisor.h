@@ -42,6 +42,7 @@ class LibvirtHypervisor final : public Hypervisor {
   absl::Status FreezeFilesystems(const Uuid& uuid) override;
   absl::Status ThawFilesystems(const Uuid& uuid) override;
   absl::Status DestroyDomain(const Uuid& uuid) override;
+  absl::StatusOr<std::unique_ptr<Console>> OpenConsole(const Uuid& uuid, bool take_over) override;
   absl::Status UndefineDomain(const Uuid& uuid) override;
   void SetListener(DomainListener listener) override;
 

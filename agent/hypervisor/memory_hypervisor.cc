@@ -355,6 +355,30 @@ absl::Status MemoryHypervisor::DestroyDomain(const Uuid& uuid) {
   });
 }
 
+absl::StatusOr<std::unique_ptr<Console>> MemoryHypervisor::OpenConsole(const Uuid& uuid,
+                                                                       bool take_over) {
+  std::unique_ptr<Console> opened;
+  RETURN_IF_ERROR(faults_->Run([&]() -> absl::Status {
+    MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(const auto found, Find(uuid));
+    Domain& domain = found->second;
+    if (!domain.IsActive()) return NotRunning(domain.info);
+    if (domain.console != nullptr && !domain.console->ended()) {
+      if (!take_over) {
+        return Error(absl::StatusCode::kFailedPrecondition, "CONSOLE_IN_USE",
+                     absl::StrCat("the console of domain ", domain.info.name,
+                                  " is in use by somebody else; it can be taken over (--force)"));
+      }
+      domain.console->End(Error(absl::StatusCode::kUnavailable, "CONSOLE_LOST",
+                                "the console was lost: somebody took it over"));
+    }
+    domain.console = std::make_shared<MemorySerialPort>();
+    opened = std::make_unique<MemoryConsole>(domain.console);
+    return absl::OkStatus();
+  }));
+  return opened;
+}
+
 absl::Status MemoryHypervisor::UndefineDomain(const Uuid& uuid) {
   return faults_->Run([&]() -> absl::Status {
     MutexLock lock(mutex_);
@@ -443,6 +467,7 @@ void MemoryHypervisor::Stop(Domains::iterator domain, DomainState state) {
     for (const auto& [source, address] : domain->second.attached) storage_.close(address);
   }
   domain->second.attached.clear();
+  if (domain->second.console != nullptr) domain->second.console->End(absl::OkStatus());
   domain->second.info.state = state;
   domain->second.live_xml.clear();
   domain->second.told_sizes.clear();

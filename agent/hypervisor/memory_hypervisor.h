@@ -10,11 +10,13 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "agent/hypervisor/event_dispatcher.h"
 #include "agent/hypervisor/hypervisor.h"
+#include "agent/hypervisor/memory_console.h"
 #include "agent/hypervisor/memory_faults.h"
 #include "agent/hypervisor/memory_secret_store.h"
 #include "base/mutex.h"
@@ -61,6 +63,7 @@ class MemoryHypervisor final : public Hypervisor {
   absl::Status FreezeFilesystems(const Uuid& uuid) override;
   absl::Status ThawFilesystems(const Uuid& uuid) override;
   absl::Status DestroyDomain(const Uuid& uuid) override;
+  absl::StatusOr<std::unique_ptr<Console>> OpenConsole(const Uuid& uuid, bool take_over) override;
   absl::Status UndefineDomain(const Uuid& uuid) override;
   void SetListener(DomainListener listener) override;
 
@@ -99,6 +102,7 @@ class MemoryHypervisor final : public Hypervisor {
     bool has_agent = true;
     bool frozen = false;
     int starts = 0;
+    std::shared_ptr<MemorySerialPort> console;  // as last opened
 
     bool IsActive() const {
       return info.state == DomainState::kRunning || info.state == DomainState::kPaused;

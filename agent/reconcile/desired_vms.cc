@@ -27,6 +27,24 @@ absl::Status NoSuchVm(absl::string_view id) {
                absl::StrCat("there is no VM \"", id, "\" on this node"));
 }
 
+void RemoveVolume(v1::VmSpec& spec, absl::string_view id) {
+  auto& volumes = *spec.mutable_volumes();
+  volumes.erase(std::remove_if(volumes.begin(), volumes.end(),
+                               [&](const v1::VolumeAttachment& volume) {
+                                 return absl::EqualsIgnoreCase(volume.id(), id);
+                               }),
+                volumes.end());
+}
+
+// What is wrong with volumes[index] of the spec, by its path in the request that adds it.
+absl::Status AsOfRequest(const absl::Status& status, int index) {
+  const std::string in_spec = absl::StrCat("volumes[", index, "].");
+  const std::string field = ErrorField(status).value_or("");
+  if (!absl::StartsWith(field, in_spec)) return status;
+  return InvalidField(absl::StrCat("volume.", field.substr(in_spec.size())),
+                      status.message().substr(field.size() + 2));
+}
+
 }  // namespace
 
 DesiredVms::DesiredVms(state::StateStore& state, state::RequestLog& requests, VmWorker& worker,
@@ -156,7 +174,9 @@ absl::StatusOr<VmRecord> DesiredVms::AttachVolume(absl::string_view id,
       id,
       [&](v1::VmSpec& spec) {
         v1::VmSpec with = spec;
+        RemoveVolume(with, volume.id());
         *with.add_volumes() = volume;
+        RETURN_IF_ERROR(AsOfRequest(domain_xml::ValidateVmSpec(with), with.volumes_size() - 1));
         with = domain_xml::Normalize(std::move(with));
         const v1::VolumeAttachment& wanted = *with.volumes().rbegin();
         for (const v1::VolumeAttachment& other : spec.volumes()) {
@@ -178,12 +198,7 @@ absl::StatusOr<VmRecord> DesiredVms::DetachVolume(absl::string_view id,
   return ChangeSpec(
       id,
       [&](v1::VmSpec& spec) {
-        auto& volumes = *spec.mutable_volumes();
-        volumes.erase(std::remove_if(volumes.begin(), volumes.end(),
-                                     [&](const v1::VolumeAttachment& volume) {
-                                       return absl::EqualsIgnoreCase(volume.id(), volume_id);
-                                     }),
-                      volumes.end());
+        RemoveVolume(spec, volume_id);
         return absl::OkStatus();
       },
       request);

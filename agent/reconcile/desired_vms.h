@@ -33,8 +33,8 @@ class DesiredVms {
   // Errors: ALREADY_EXISTS (VM_EXISTS, VM_NAME_TAKEN, REQUEST_ID_REUSED).
   absl::StatusOr<state::VmRecord> Create(const v1::VmSpec& spec, const state::RequestKey& request);
 
-  // Creates, or changes the power state of a VM that has this spec otherwise. A VM of which
-  // nothing exists yet may change altogether. The same again looks at the VM again.
+  // Creates, or changes what may change of a VM (vm_change.h). A VM of which nothing exists yet may
+  // change altogether. The same again looks at the VM again.
   // Errors: ALREADY_EXISTS (VM_NAME_TAKEN, REQUEST_ID_REUSED), FAILED_PRECONDITION
   // (VM_SPEC_DIFFERS naming the fields, VM_DELETING).
   absl::StatusOr<state::VmRecord> Apply(const v1::VmSpec& spec, const state::RequestKey& request);

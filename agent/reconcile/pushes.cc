@@ -88,7 +88,8 @@ Pushes::Pushes(state::StateStore& state, state::RequestLog& requests, VmWorker& 
 
 absl::StatusOr<v1::PushStateResponse> Pushes::Push(const v1::PushStateRequest& push,
                                                    const std::string& digest,
-                                                   const state::RequestKey& request) {
+                                                   const state::RequestKey& request,
+                                                   absl::FunctionRef<absl::Status()> prepare) {
   const MutexLock lock(pushing_);
   ASSIGN_OR_RETURN(PushRecord last, state_.GetLastPush());
   std::optional<PushRecord> now;
@@ -107,6 +108,9 @@ absl::StatusOr<v1::PushStateResponse> Pushes::Push(const v1::PushStateRequest& p
     } else {
       ASSIGN_OR_RETURN(const Stored stored, Load(push));
       ASSIGN_OR_RETURN(decision, Decide(push, stored));
+    }
+    if (attempt == 1) RETURN_IF_ERROR(prepare());
+    if (!repeated) {
       if (push.dry_run()) {
         AddActions(decision);
       } else {

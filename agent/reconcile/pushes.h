@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/reconcile/desired_vms.h"
@@ -35,10 +36,13 @@ class Pushes {
 
   // `push` is valid (service/push_request.h) and its specs are normalized. `digest` is of what it
   // says, so that the same push again is known. With dry_run, says only what would be done.
+  // `prepare` makes right what the VMs need: it is called once, when nothing is left that would
+  // refuse the push, and its error does. It is called for the same push again, too.
   // Errors: as NodeService.PushState.
   absl::StatusOr<v1::PushStateResponse> Push(const v1::PushStateRequest& push,
                                              const std::string& digest,
-                                             const state::RequestKey& request);
+                                             const state::RequestKey& request,
+                                             absl::FunctionRef<absl::Status()> prepare);
 
  private:
   using Stored = std::map<Uuid, state::VmRecord>;

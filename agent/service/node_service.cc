@@ -2,15 +2,18 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/reconcile/monitors.h"
 #include "agent/service/push_request.h"
 #include "agent/service/request_key.h"
 #include "agent/service/unary.h"
+#include "base/error.h"
 #include "base/status_macros.h"
 #include "base/version.h"
 
@@ -42,7 +45,7 @@ NodeService::NodeService(const SettleContext& settle, std::string backend,
                          const reconcile::VmWorkerOptions& options,
                          hypervisor::Hypervisor& hypervisor, block::BlockStore& block,
                          state::StateStore& state, NodeHealth& health, reconcile::Pushes& pushes,
-                         const WatchContext& watch)
+                         SecretSync& secrets, const WatchContext& watch)
     : settle_(settle),
       backend_(std::move(backend)),
       options_(options),
@@ -51,6 +54,7 @@ NodeService::NodeService(const SettleContext& settle, std::string backend,
       state_(state),
       health_(health),
       pushes_(pushes),
+      secrets_(secrets),
       watch_(watch) {}
 
 grpc::ServerUnaryReactor* NodeService::GetNode(grpc::CallbackServerContext* context,
@@ -67,7 +71,8 @@ grpc::ServerUnaryReactor* NodeService::PushState(grpc::CallbackServerContext* co
   return SettleCall::StartAll(
       context, settle_,
       [this, request, response, targets] {
-        auto pushed = Push(*request, *response);
+        // gRPC hands requests out as const, but this one is ours until the call is finished.
+        auto pushed = Push(*const_cast<v1::PushStateRequest*>(request), *response);
         if (pushed.ok()) *targets = *pushed;
         return pushed;
       },
@@ -82,8 +87,33 @@ grpc::ServerUnaryReactor* NodeService::PushState(grpc::CallbackServerContext* co
       });
 }
 
-absl::StatusOr<std::vector<SettleCall::Target>> NodeService::Push(
-    const v1::PushStateRequest& request, v1::PushStateResponse& response) {
+absl::StatusOr<std::vector<SecretSync::Admitted>> NodeService::AdmitSecrets(
+    v1::PushStateRequest& request) {
+  const absl::Cleanup wipe = [&request] {
+    for (auto& secret : *request.mutable_secrets()) secrets::WipeString(*secret.mutable_key());
+  };
+  std::vector<SecretSync::Admitted> admitted;
+  std::set<std::string> entities;
+  for (int i = 0; i < request.secrets_size(); ++i) {
+    const std::string path = absl::StrCat("secrets[", i, "]");
+    v1::SyncSecretRequest& secret = *request.mutable_secrets(i);
+    if (secret.dry_run()) {
+      return InvalidField(path + ".dry_run", "is the whole push's or nobody's");
+    }
+    if (!entities.insert(secret.entity()).second) {
+      return InvalidField(path + ".entity", "is in the push twice");
+    }
+    auto taken = secrets_.Admit(secret);
+    if (!taken.ok()) return PrefixField(taken.status(), path);
+    taken->wish.dry_run = request.dry_run();
+    admitted.push_back(*std::move(taken));
+  }
+  return admitted;
+}
+
+absl::StatusOr<std::vector<SettleCall::Target>> NodeService::Push(v1::PushStateRequest& request,
+                                                                  v1::PushStateResponse& response) {
+  ASSIGN_OR_RETURN(const std::vector<SecretSync::Admitted> secrets, AdmitSecrets(request));
   v1::PushStateRequest push = request;
   RETURN_IF_ERROR(AdmitPush(options_.node_name, push));
   // How it is asked changes nothing of what it says.
@@ -91,7 +121,17 @@ absl::StatusOr<std::vector<SettleCall::Target>> NodeService::Push(
   push.set_wait(false);
   ASSIGN_OR_RETURN(const state::RequestKey key, KeyOf("NodeService.PushState", push));
   push.set_dry_run(request.dry_run());
-  ASSIGN_OR_RETURN(response, pushes_.Push(push, key.body_digest, key));
+  std::vector<v1::SyncSecretResponse> synced;
+  const auto sync_secrets = [&]() -> absl::Status {
+    for (const SecretSync::Admitted& secret : secrets) {
+      auto done = secrets_.Sync(secret);
+      if (!done.ok()) return Annotate(done.status(), secret.wish.entity);
+      synced.push_back(*std::move(done));
+    }
+    return absl::OkStatus();
+  };
+  ASSIGN_OR_RETURN(response, pushes_.Push(push, key.body_digest, key, sync_secrets));
+  for (v1::SyncSecretResponse& secret : synced) *response.add_secrets() = std::move(secret);
   if (!request.wait() || request.dry_run()) return std::vector<SettleCall::Target>();
 
   std::map<std::string, int64_t> generations;

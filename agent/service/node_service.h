@@ -10,6 +10,7 @@
 #include "agent/reconcile/pushes.h"
 #include "agent/reconcile/vm_worker.h"
 #include "agent/service/node_health.h"
+#include "agent/service/secret_sync.h"
 #include "agent/service/settle_call.h"
 #include "agent/service/watch_call.h"
 #include "agent/state/state_store.h"
@@ -23,7 +24,7 @@ class NodeService final : public v1::NodeService::CallbackService {
   NodeService(const SettleContext& settle, std::string backend,
               const reconcile::VmWorkerOptions& options, hypervisor::Hypervisor& hypervisor,
               block::BlockStore& block, state::StateStore& state, NodeHealth& health,
-              reconcile::Pushes& pushes, const WatchContext& watch);
+              reconcile::Pushes& pushes, SecretSync& secrets, const WatchContext& watch);
 
   grpc::ServerUnaryReactor* GetNode(grpc::CallbackServerContext* context,
                                     const v1::GetNodeRequest* request, v1::Node* response) override;
@@ -40,8 +41,10 @@ class NodeService final : public v1::NodeService::CallbackService {
   absl::Status CountVms(v1::Node::Capacity& capacity);
 
   // Stores the push; `response` is its answer but for what the wait adds. Returns what to wait for.
-  absl::StatusOr<std::vector<SettleCall::Target>> Push(const v1::PushStateRequest& request,
+  // No key is left in `request`.
+  absl::StatusOr<std::vector<SettleCall::Target>> Push(v1::PushStateRequest& request,
                                                        v1::PushStateResponse& response);
+  absl::StatusOr<std::vector<SecretSync::Admitted>> AdmitSecrets(v1::PushStateRequest& request);
 
   const SettleContext settle_;
   const std::string backend_;
@@ -51,6 +54,7 @@ class NodeService final : public v1::NodeService::CallbackService {
   state::StateStore& state_;
   NodeHealth& health_;
   reconcile::Pushes& pushes_;
+  SecretSync& secrets_;
   const WatchContext watch_;
 };
 

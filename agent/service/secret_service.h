@@ -1,5 +1,4 @@
-// SecretService: see proto/hvagent/v1/secret_service.proto. A pushed key is moved out of the
-// request into a type that cannot be printed, and the request's field is wiped.
+// SecretService: see proto/hvagent/v1/secret_service.proto.
 #ifndef HVAGENT_AGENT_SERVICE_SECRET_SERVICE_H_
 #define HVAGENT_AGENT_SERVICE_SECRET_SERVICE_H_
 
@@ -8,6 +7,7 @@
 #include "agent/keeper/secret_keeper.h"
 #include "agent/keeper/secret_report.h"
 #include "agent/keeper/secret_rollout.h"
+#include "agent/service/secret_sync.h"
 #include "base/worker_pool.h"
 #include "hvagent/v1/secret_service.grpc.pb.h"
 
@@ -16,7 +16,7 @@ namespace hvagent::service {
 // What the service hands its calls to; all of it outlives the service.
 struct SecretParts {
   keeper::KeeperParts backends;
-  keeper::SecretKeeper& keeper;
+  SecretSync& sync;
   keeper::SecretReporter& reporter;
   keeper::SecretRollout& rollout;
   // Called when guests may start that could not, or start as somebody else.
@@ -46,8 +46,6 @@ class SecretService final : public v1::SecretService::CallbackService {
                                    v1::RetireSecretResponse* response) override;
 
  private:
-  absl::StatusOr<v1::SyncSecretResponse> SyncNow(const v1::SyncSecretRequest& request);
-  absl::StatusOr<secrets::CephKey> KeyOf(const v1::SyncSecretRequest& request);
   absl::StatusOr<v1::ListSecretsResponse> ListNow();
 
   WorkerPool& pool_;

@@ -4,9 +4,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "agent/service/console_call.h"
 #include "agent/service/paging.h"
 #include "agent/service/push_request.h"
 #include "agent/service/request_key.h"
+#include "agent/service/serial_log_call.h"
 #include "agent/service/unary.h"
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -19,6 +21,10 @@ namespace {
 using state::RequestKey;
 using state::VmRecord;
 using Target = SettleCall::Target;
+
+// Each keeps a thread.
+constexpr size_t kMaxStreams = 64;
+constexpr size_t kMaxWaitingStreams = 16;
 
 Target TargetOf(const VmRecord& vm, bool wait) {
   return {.uuid = vm.uuid, .generation = vm.generation, .wait = wait};
@@ -38,7 +44,8 @@ VmService::VmService(const SettleContext& settle, reconcile::DesiredVms& vms,
       requests_(requests),
       view_(view),
       jobs_(jobs),
-      snapshots_(snapshots) {}
+      snapshots_(snapshots),
+      streams_("guest-streams", kMaxStreams, kMaxWaitingStreams) {}
 
 absl::Status VmService::Show(const std::string& id, v1::Vm* shown) {
   ASSIGN_OR_RETURN(const VmRecord vm, vms_.Find(id));
@@ -273,6 +280,30 @@ grpc::ServerUnaryReactor* VmService::Snapshot(grpc::CallbackServerContext* conte
         return jobs_.Start(v1::Operation::VM_SNAPSHOT, request->image_id(), request->request_id(),
                            resolved, [&] { return snapshots_.Check(request->image_id()); });
       });
+}
+
+grpc::ServerBidiReactor<v1::ConsoleInput, v1::ConsoleOutput>* VmService::Console(
+    grpc::CallbackServerContext* context) {
+  (void)context;
+  return new ConsoleCall(
+      [this](
+          const v1::ConsoleInput& first) -> absl::StatusOr<std::unique_ptr<hypervisor::Console>> {
+        ASSIGN_OR_RETURN(const VmRecord vm, vms_.Find(first.id()));
+        return hypervisor_.OpenConsole(vm.uuid, first.take_over());
+      },
+      streams_);
+}
+
+grpc::ServerWriteReactor<v1::ReadLogResponse>* VmService::ReadLog(
+    grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) {
+  (void)context;
+  return new SerialLogCall(
+      *request,
+      [this](const v1::ReadLogRequest& wanted) -> absl::StatusOr<std::string> {
+        ASSIGN_OR_RETURN(const VmRecord vm, vms_.Find(wanted.id()));
+        return domain_xml::SerialLogPath(worker_.options().serial_log_dir, vm.uuid.ToString());
+      },
+      streams_);
 }
 
 grpc::ServerUnaryReactor* VmService::RenderXml(grpc::CallbackServerContext* context,

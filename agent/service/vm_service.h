@@ -13,6 +13,7 @@
 #include "agent/service/vm_view.h"
 #include "agent/state/request_log.h"
 #include "agent/state/state_store.h"
+#include "base/worker_pool.h"
 #include "hvagent/v1/vm_service.grpc.pb.h"
 
 namespace hvagent::service {
@@ -58,6 +59,10 @@ class VmService final : public v1::VmService::CallbackService {
   grpc::ServerUnaryReactor* Snapshot(grpc::CallbackServerContext* context,
                                      const v1::SnapshotVmRequest* request,
                                      v1::Operation* response) override;
+  grpc::ServerBidiReactor<v1::ConsoleInput, v1::ConsoleOutput>* Console(
+      grpc::CallbackServerContext* context) override;
+  grpc::ServerWriteReactor<v1::ReadLogResponse>* ReadLog(
+      grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) override;
   grpc::ServerUnaryReactor* RenderXml(grpc::CallbackServerContext* context,
                                       const v1::RenderXmlRequest* request,
                                       v1::RenderXmlResponse* response) override;
@@ -79,6 +84,7 @@ class VmService final : public v1::VmService::CallbackService {
   VmView& view_;
   operations::JobRunner& jobs_;
   operations::VmSnapshot& snapshots_;
+  WorkerPool streams_;  // consoles, and logs that are read
 };
 
 }  // namespace hvagent::service

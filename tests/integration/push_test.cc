@@ -23,6 +23,7 @@ namespace {
 using ::hvagent::testing::ApiClient;
 using ::hvagent::testing::Fails;
 using ::hvagent::testing::MemoryAgent;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 using Stub = v1::NodeService::Stub;
@@ -143,6 +144,57 @@ TEST_F(PushTest, WhatNeedsARestartIsAConditionOfTheVm) {
   EXPECT_EQ(vm->status().conditions(1).type(), "PENDING_RESTART");
 }
 
+v1::SyncSecretRequest& AddSecret(v1::PushStateRequest& push, const char* uuid) {
+  v1::SyncSecretRequest& secret = *push.add_secrets();
+  secret.set_entity("client.cinder");
+  secret.set_key(testing::kTestKey);
+  secret.set_uuid(uuid);
+  return secret;
+}
+
+TEST_F(PushTest, TheSecretsOfAPushAreRightBeforeItsVmsAre) {
+  constexpr char kSecret[] = "457eb676-33da-42ec-9a8c-9293d545c337";
+  v1::PushStateRequest push = Full(1);
+  AddVm(push);
+  AddSecret(push, kSecret);
+  const auto before = ApiClient::Call(*client_.secrets, &v1::SecretService::Stub::List, {});
+  ASSERT_OK(before);
+  push.mutable_secrets(0)->set_replaces_uuid(before->secrets(0).uuid());
+  push.set_dry_run(true);
+  const auto planned = Push(push);
+  ASSERT_OK(planned);
+  ASSERT_EQ(planned->secrets_size(), 1);
+  EXPECT_GT(planned->secrets(0).actions_size(), 0);
+  EXPECT_THAT(client_.GetVm(kVm), Fails(absl::StatusCode::kNotFound, "VM_NOT_FOUND"));
+  EXPECT_EQ(
+      ApiClient::Call(*client_.secrets, &v1::SecretService::Stub::List, {})->secrets(0).uuid(),
+      before->secrets(0).uuid());
+
+  push.set_dry_run(false);
+  const auto pushed = Push(push);
+  ASSERT_OK(pushed);
+  EXPECT_EQ(pushed->secrets(0).secret().uuid(), kSecret);
+  EXPECT_THAT(pushed->problems(), IsEmpty());
+  EXPECT_EQ(client_.GetVm(kVm)->status().power_state(), v1::RUNNING);
+
+  const auto again = Push(push);
+  ASSERT_OK(again);
+  EXPECT_THAT(again->secrets(0).actions(), IsEmpty());
+}
+
+TEST_F(PushTest, ASecretThatCannotBeSyncedRefusesThePush) {
+  v1::PushStateRequest push = Full(1);
+  AddVm(push);
+  AddSecret(push, "not-a-uuid");
+  const auto malformed = Push(push);
+  EXPECT_EQ(malformed.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(malformed.status().message()), HasSubstr("secrets[0].uuid"));
+  push.mutable_secrets(0)->set_uuid("");
+  push.mutable_secrets(0)->set_key("AQBf+wJrXmZAFxAAx7NPkAzxDRwZ+XABrA7IPg==");
+  EXPECT_THAT(Push(push), Fails(absl::StatusCode::kUnauthenticated, "CEPH_KEY_REFUSED"));
+  EXPECT_THAT(client_.GetVm(kVm), Fails(absl::StatusCode::kNotFound, "VM_NOT_FOUND"));
+}
+
 TEST_F(PushTest, AVolumeIsAttachedAndDetachedByTheApi) {
   v1::PushStateRequest push = Full(1);
   AddVm(push);
@@ -151,6 +203,10 @@ TEST_F(PushTest, AVolumeIsAttachedAndDetachedByTheApi) {
   attach.set_id("web-1");
   attach.mutable_volume()->set_id(kVolume);
   attach.set_wait(true);
+  attach.mutable_volume()->set_serial("spaces are not allowed");
+  const auto refused = ApiClient::Call(*client_.vms, &v1::VmService::Stub::AttachVolume, attach);
+  EXPECT_EQ(ErrorField(refused.status()), "volume.serial");
+  attach.mutable_volume()->clear_serial();
   for (int times = 0; times < 2; ++times) {
     const auto vm = ApiClient::Call(*client_.vms, &v1::VmService::Stub::AttachVolume, attach);
     ASSERT_OK(vm);

@@ -33,6 +33,8 @@ class HypervisorUnderTest {
   virtual bool guests_obey_power_button() const = 0;
   // Whether an agent runs in its guest.
   virtual bool guests_have_agent() const = 0;
+  // Whether its guests have a serial console; libvirt's test driver cannot open one.
+  virtual bool guests_have_console() const = 0;
 };
 
 using HypervisorFactory = std::function<std::unique_ptr<HypervisorUnderTest>()>;

@@ -28,7 +28,8 @@ class LibvirtUnderTest final : public HypervisorUnderTest {
   std::string DomainXml(const Uuid& uuid, const std::string& name, uint64_t memory_mib) override {
     return absl::StrCat("<domain type='", domain_type_, "'><name>", name, "</name><uuid>",
                         uuid.ToString(), "</uuid><memory unit='MiB'>", memory_mib,
-                        "</memory><os><type>hvm</type></os></domain>");
+                        "</memory><os><type>hvm</type></os>",
+                        "<devices><serial type='pty'/></devices></domain>");
   }
 
   std::string domain_type() const override { return domain_type_; }
@@ -48,6 +49,7 @@ class LibvirtUnderTest final : public HypervisorUnderTest {
   bool guests_obey_power_button() const override { return guests_obey_; }
   // libvirt's test driver plays one; our guests under QEMU have none.
   bool guests_have_agent() const override { return domain_type_ == "test"; }
+  bool guests_have_console() const override { return domain_type_ != "test"; }
 
  private:
   LibvirtConnection connection_;

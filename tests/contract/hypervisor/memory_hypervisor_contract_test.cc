@@ -30,6 +30,7 @@ class MemoryUnderTest final : public HypervisorUnderTest {
   bool guests_start_paused() const override { return true; }
   bool guests_obey_power_button() const override { return true; }
   bool guests_have_agent() const override { return true; }
+  bool guests_have_console() const override { return true; }
 
  private:
   MemoryFaults faults_;

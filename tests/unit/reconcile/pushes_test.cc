@@ -51,7 +51,10 @@ class PushesTest : public ::testing::Test {
  protected:
   absl::StatusOr<v1::PushStateResponse> Push(const v1::PushStateRequest& push,
                                              const state::RequestKey& key = {}) {
-    return pushes_.Push(push, push.SerializeAsString(), key);
+    return pushes_.Push(push, push.SerializeAsString(), key, [this] {
+      ++prepared_;
+      return prepare_;
+    });
   }
   // The names of the VMs that shall be here.
   std::vector<std::string> Wished() {
@@ -79,6 +82,8 @@ class PushesTest : public ::testing::Test {
     return actions;
   }
 
+  int prepared_ = 0;
+  absl::Status prepare_;
   MemoryNode node_;
   VmFeed feed_;
   StatusBoard board_{SystemClock(), feed_};
@@ -104,6 +109,26 @@ TEST_F(PushesTest, TheSamePushAgainChangesNothing) {
   const auto again = Push(Full(1, 1, {1, 2}));
   EXPECT_THAT(Changes(again), IsEmpty());
   EXPECT_EQ(again->unchanged(), 2);
+}
+
+TEST_F(PushesTest, WhatCannotBePreparedRefusesThePush) {
+  prepare_ = Error(absl::StatusCode::kUnavailable, "CEPH_UNAVAILABLE", "no proof");
+  EXPECT_THAT(Push(Full(1, 1, {1})), Fails(absl::StatusCode::kUnavailable, "CEPH_UNAVAILABLE"));
+  EXPECT_THAT(Wished(), IsEmpty());
+  prepare_ = absl::OkStatus();
+  EXPECT_THAT(Changes(Push(Full(1, 1, {1}))), ElementsAre("CREATE vm-1"));
+}
+
+TEST_F(PushesTest, NothingIsPreparedForAPushThatIsRefused) {
+  ASSERT_OK(Push(Full(1, 5, {1})));
+  prepared_ = 0;
+  EXPECT_THAT(Push(Full(1, 4, {1})),
+              Fails(absl::StatusCode::kFailedPrecondition, "STALE_GENERATION"));
+  EXPECT_THAT(Push(Full(1, 6, {})),
+              Fails(absl::StatusCode::kFailedPrecondition, "TOO_MANY_DELETIONS"));
+  EXPECT_EQ(prepared_, 0);
+  ASSERT_OK(Push(Full(1, 5, {1})));
+  EXPECT_EQ(prepared_, 1) << "the same push again prepares again";
 }
 
 TEST_F(PushesTest, AnOlderGenerationIsRefusedWithTheCurrentNumber) {
