@@ -107,11 +107,19 @@ class Creation {
       backup_.set_parent_id(parent_->id());
       backup_.set_base(parent_->base());
     }
-    // Source and base are made ready side by side: each is a chain of rounds with the cluster.
-    std::future<absl::Status> base = std::async(std::launch::async, [this] { return OpenBase(); });
-    const absl::Status source_opened = OpenSource();
-    RETURN_IF_ERROR(base.get());
-    RETURN_IF_ERROR(source_opened);
+    // Source and base are made ready side by side: each is a chain of rounds with the cluster. Not
+    // where this job was begun before: its snapshot of the source, by which that is known, must not
+    // go before what it left on the base.
+    if (HasOwnSnapshot()) {
+      RETURN_IF_ERROR(OpenBase());
+      RETURN_IF_ERROR(OpenSource());
+    } else {
+      std::future<absl::Status> base =
+          std::async(std::launch::async, [this] { return OpenBase(); });
+      const absl::Status source_opened = OpenSource();
+      RETURN_IF_ERROR(base.get());
+      RETURN_IF_ERROR(source_opened);
+    }
     backup_.set_size_bytes(reader_->size().count());
     operation_.SetTotal(backup_.size_bytes());
     RETURN_IF_ERROR(TakeHead());
@@ -173,12 +181,13 @@ class Creation {
     const Bytes size(backup_.size_bytes());
     ASSIGN_OR_RETURN(const BackupCatalog::Writer last, room_.catalog.GetWriter(base.name));
     if (last.id != backup_.id()) {
-      if (HasOwnSnapshot()) {
+      // After the parent's own maker nobody wrote: its snapshot was the last thing that it made.
+      const bool is_clean = !incremental_ || last.id == parent_->id();
+      if (!is_clean || HasOwnSnapshot()) {
         RETURN_IF_ERROR(room_.catalog.ClearWriter(base.name));
         RETURN_IF_ERROR(room_.catalog.RemoveParts(backup_.id(), PartCount(size)));
       }
-      // After the parent's own maker nobody wrote: its snapshot was the last thing that it made.
-      if (incremental_ && last.id != parent_->id()) {
+      if (!is_clean) {
         RETURN_IF_ERROR(ResetHead(room_, base, parent_->snapshot(), *writer_, gate_));
       }
       RETURN_IF_ERROR(room_.catalog.SetWriter(base.name, {backup_.id(), room_.node_name}));
@@ -272,7 +281,7 @@ class Creation {
   uint64_t told_to_ = 0;  // the last progress
   std::optional<v1::Backup> parent_;
   std::optional<block::ImageInfo> source_info_;  // as it was when the job began
-  Bytes base_size_;  // 0: an earlier attempt has made the base
+  Bytes base_size_;                              // 0: an earlier attempt has made the base
   std::unique_ptr<block::ImageReader> reader_;
   std::unique_ptr<block::ImageWriter> writer_;
 };
