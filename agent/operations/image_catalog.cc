@@ -71,8 +71,10 @@ absl::StatusOr<std::optional<v1::Image>> ImageCatalog::FindMadeBy(absl::string_v
 absl::Status ImageCatalog::RemoveStaged(absl::string_view operation_id) {
   const block::ImageName staged = StagedNameOf(operation_id);
   absl::Status status = block_.RemoveSnapshot({staged, kGoldenSnapshot});
-  if (status.ok()) status = block_.RemoveImage(staged);
-  return absl::IsNotFound(status) ? absl::OkStatus() : status;
+  // Only the image itself is believed to be gone, by who would remove it: anything else that Ceph
+  // may not have found would leave it for good.
+  if (status.ok() || absl::IsNotFound(status)) status = block_.RemoveImage(staged);
+  return ErrorReason(status) == "IMAGE_NOT_FOUND" ? absl::OkStatus() : status;
 }
 
 absl::StatusOr<std::vector<v1::Image>> ImageCatalog::List(absl::string_view after, size_t limit) {
