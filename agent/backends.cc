@@ -13,6 +13,7 @@
 #include "agent/hypervisor/memory_faults.h"
 #include "agent/hypervisor/memory_hypervisor.h"
 #include "agent/hypervisor/memory_secret_store.h"
+#include "agent/hypervisor/start_order.h"
 #include "agent/registry/rados_registry.h"
 #include "base/status_macros.h"
 
@@ -44,11 +45,14 @@ absl::StatusOr<Backends> MakeRealBackends(const v1::AgentConfig& config) {
   auto connection = std::make_shared<hypervisor::LibvirtConnection>(
       hypervisor::LibvirtOptions{.uri = config.libvirt().uri(),
                                  .call_timeout = absl::Seconds(config.libvirt().call_timeout_s())});
+  const std::string& start_orders_dir = config.libvirt().start_orders_dir();
+  RETURN_IF_ERROR(hypervisor::PrepareStartOrders(start_orders_dir));
   const absl::Duration op_timeout = absl::Seconds(config.ceph().op_timeout_s());
   Backends backends;
   backends.name = "real";
   backends.secrets = std::make_unique<hypervisor::LibvirtSecretStore>(connection.get());
-  backends.hypervisor = std::make_unique<hypervisor::LibvirtHypervisor>(connection.get());
+  backends.hypervisor =
+      std::make_unique<hypervisor::LibvirtHypervisor>(connection.get(), start_orders_dir);
   backends.shared = std::move(connection);
   auto block = std::make_unique<block::RbdBlockStore>(
       block::RbdOptions{.config_file = config.ceph().config_file(),

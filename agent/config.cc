@@ -129,6 +129,7 @@ v1::AgentConfig WithDefaults(v1::AgentConfig config) {
   auto& libvirt = *config.mutable_libvirt();
   Default(libvirt.mutable_uri(), "qemu:///system");
   if (libvirt.call_timeout_s() == 0) libvirt.set_call_timeout_s(60);
+  Default(libvirt.mutable_start_orders_dir(), "/run/hypervisor-agent/starts");
 
   auto& ceph = *config.mutable_ceph();
   Default(ceph.mutable_config_file(), "/etc/ceph/ceph.conf");
@@ -165,6 +166,7 @@ absl::Status CheckConfig(const v1::AgentConfig& config) {
   RETURN_IF_ERROR(CheckField("ceph.guest_entity", CheckClientEntity(config.ceph().guest_entity())));
   RETURN_IF_ERROR(CheckPools(config.ceph().pools()));
   RETURN_IF_ERROR(CheckAbsolute("guests.serial_log_dir", config.guests().serial_log_dir()));
+  RETURN_IF_ERROR(CheckAbsolute("libvirt.start_orders_dir", config.libvirt().start_orders_dir()));
   if (config.guests().max_parallel() > kMaxParallel) {
     return InvalidField("guests.max_parallel", absl::StrCat("must be at most ", kMaxParallel));
   }

@@ -16,6 +16,7 @@
 #include "agent/hypervisor/libvirt_disks.h"
 #include "agent/hypervisor/libvirt_error.h"
 #include "agent/hypervisor/libvirt_handles.h"
+#include "agent/hypervisor/start_order.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "pugixml.hpp"
@@ -356,16 +357,20 @@ absl::Status LibvirtHypervisor::DefineDomain(absl::string_view xml) {
       [copy = std::move(copy)](virConnectPtr connection) { return Define(connection, *copy); });
 }
 
-absl::Status LibvirtHypervisor::StartDomain(const Uuid& uuid) {
-  return connection_->Call(absl::StrCat("cannot start domain ", uuid.ToString()),
-                           [uuid](virConnectPtr connection) { return Start(connection, uuid, 0); });
-}
+absl::Status LibvirtHypervisor::StartDomain(const Uuid& uuid) { return StartWith(uuid, 0); }
 
 absl::Status LibvirtHypervisor::StartDomainPaused(const Uuid& uuid) {
-  return connection_->Call(absl::StrCat("cannot start domain ", uuid.ToString()),
-                           [uuid](virConnectPtr connection) {
-                             return Start(connection, uuid, VIR_DOMAIN_START_PAUSED);
-                           });
+  return StartWith(uuid, VIR_DOMAIN_START_PAUSED);
+}
+
+absl::Status LibvirtHypervisor::StartWith(const Uuid& uuid, unsigned int flags) {
+  return connection_->Call(
+      absl::StrCat("cannot start domain ", uuid.ToString()),
+      // The order stands as long as the call, which may go on when nobody waits for it any more.
+      [uuid, flags, dir = start_orders_dir_](virConnectPtr connection) -> absl::Status {
+        ASSIGN_OR_RETURN(const StartOrder order, StartOrder::Give(dir, uuid));
+        return Start(connection, uuid, flags);
+      });
 }
 
 absl::Status LibvirtHypervisor::ResumeDomain(const Uuid& uuid) {

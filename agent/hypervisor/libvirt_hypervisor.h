@@ -9,6 +9,7 @@
 #define HVAGENT_AGENT_HYPERVISOR_LIBVIRT_HYPERVISOR_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/hypervisor/hypervisor.h"
@@ -18,8 +19,10 @@ namespace hvagent::hypervisor {
 
 class LibvirtHypervisor final : public Hypervisor {
  public:
-  // `connection` outlives this, and its one listener for domains is this one's.
-  explicit LibvirtHypervisor(LibvirtConnection* connection) : connection_(connection) {}
+  // `connection` outlives this, and its one listener for domains is this one's. Each start is
+  // ordered in `start_orders_dir` (start_order.h), if that is not empty.
+  explicit LibvirtHypervisor(LibvirtConnection* connection, std::string start_orders_dir = "")
+      : connection_(connection), start_orders_dir_(std::move(start_orders_dir)) {}
 
   absl::Status Health() const override;
   absl::StatusOr<HostInfo> GetHost() override;
@@ -47,7 +50,10 @@ class LibvirtHypervisor final : public Hypervisor {
   void SetListener(DomainListener listener) override;
 
  private:
+  absl::Status StartWith(const Uuid& uuid, unsigned int flags);
+
   LibvirtConnection* const connection_;
+  const std::string start_orders_dir_;
 };
 
 }  // namespace hvagent::hypervisor

@@ -92,6 +92,8 @@ absl::StatusOr<ObservedVm> VmWorker::LookAtDomain(const state::VmRecord& vm) {
           observed.domain_is_ours && does_not_run && IsStale(*xml, **mark);
     }
   }
+  // libvirt gives no name twice, so who has it need not be asked for.
+  if (observed.domain.has_value() && observed.domain->name == vm.spec.name()) return observed;
   ASSIGN_OR_RETURN(auto by_name, Optional(hypervisor_.GetDomainByName(vm.spec.name())));
   if (by_name.has_value() && by_name->uuid != vm.uuid) observed.name_holder = std::move(by_name);
   return observed;

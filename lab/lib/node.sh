@@ -7,7 +7,7 @@ agentd_port=7443
 node_create() {
   local root etc
   root=$(place_dir "$1") etc=$root/etc
-  mkdir -p "$etc"/{ceph,libvirt/qemu/networks,libvirt/secrets,hypervisor-agent/pki} \
+  mkdir -p "$etc"/{ceph,libvirt/qemu/networks,libvirt/secrets,libvirt/hooks/qemu.d,hypervisor-agent/pki} \
     "$root"/var/{cache,lib/libvirt/{qemu,images,boot},log/{libvirt/qemu,qemu},spool,tmp/import}
   install -d -m 0700 "$root/var/lib/hypervisor-agent"
   ln -sfn /run "$root/var/run"
@@ -15,6 +15,7 @@ node_create() {
 
   libvirtd_conf "$1" >"$etc/libvirt/libvirtd.conf"
   qemu_conf >"$etc/libvirt/qemu.conf"
+  install -m 0755 "$repo/packaging/libvirt/qemu-hook" "$etc/libvirt/hooks/qemu.d/hypervisor-agent"
   agentd_conf "$1" >"$etc/hypervisor-agent/agentd.yaml"
   pki_node "$1"
   install -m 0644 "$pki_dir/ca.crt" "$etc/hypervisor-agent/pki/ca.crt"

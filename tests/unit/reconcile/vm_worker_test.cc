@@ -61,6 +61,16 @@ TEST_F(VmWorkerTest, ClonesGrowsAndMarksTheRootDisk) {
   EXPECT_EQ(disk->metadata.at(kOwnerKey), absl::StrCat(kVmUuid, " ", vm_.spec.node()));
 }
 
+TEST_F(VmWorkerTest, LooksAtADomainThatHasItsNameInTwoCalls) {
+  ASSERT_OK(Run(kPrepare));
+  ASSERT_OK(Run(kDefine));
+  const uint64_t before = node_.faults.calls();
+  const auto observed = node_.worker.Observe(vm_);
+  ASSERT_OK(observed);
+  EXPECT_TRUE(observed->domain_is_ours);
+  EXPECT_EQ(node_.faults.calls() - before, 2);
+}
+
 TEST_F(VmWorkerTest, FinishesACloneThatWasMadeJustBeforeACrash) {
   ASSERT_OK(node_.block.CloneImage(golden_, node_.RootDisk()));
   ASSERT_OK(Run(kPrepare));
