@@ -1,6 +1,7 @@
 #include "agent/backup/backup_create.h"
 
 #include <algorithm>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,9 @@ namespace hvagent::backup {
 namespace {
 
 using google::protobuf::util::TimeUtil;
+
+// Each step is told to all who watch.
+constexpr uint64_t kProgressStep = 32 << 20;
 
 absl::Status MakeAFullOne(absl::string_view reason, absl::string_view why) {
   return Error(absl::StatusCode::kFailedPrecondition, reason,
@@ -78,7 +82,11 @@ class Creation {
     if (recorded.ok()) return Complete(*recorded);
     if (ErrorReason(recorded.status()) != "BACKUP_NOT_FOUND") return recorded.status();
     const absl::Status made = Make();
-    if (made.ok()) return Complete(backup_);
+    if (made.ok()) {
+      // The base is whole. It is closed while the record is written.
+      const std::future<void> closed = std::async(std::launch::async, [this] { writer_.reset(); });
+      return Complete(backup_);
+    }
     if (operations::IsOpen(made)) return made;
     const absl::Status undone = Undo();
     if (undone.ok()) return made;
@@ -93,69 +101,98 @@ class Creation {
  private:
   absl::Status Make() {
     RETURN_IF_ERROR(operation_.CheckGoesOn());
-    ASSIGN_OR_RETURN(const block::ImageInfo info, room_.block.GetImage(source_));
+    ASSIGN_OR_RETURN(source_info_, room_.block.GetImage(source_));
     if (incremental_) {
-      ASSIGN_OR_RETURN(parent_, FindParent(room_, source_, info));
+      ASSIGN_OR_RETURN(parent_, FindParent(room_, source_, *source_info_));
       backup_.set_parent_id(parent_->id());
       backup_.set_base(parent_->base());
     }
-    RETURN_IF_ERROR(TakeSnapshot(info));
-    ASSIGN_OR_RETURN(reader_, room_.block.OpenReader(source_, backup_.snapshot()));
+    // Source and base are made ready side by side: each is a chain of rounds with the cluster. Not
+    // where this job was begun before: its snapshot of the source, by which that is known, must not
+    // go before what it left on the base.
+    if (HasOwnSnapshot()) {
+      RETURN_IF_ERROR(OpenBase());
+      RETURN_IF_ERROR(OpenSource());
+    } else {
+      std::future<absl::Status> base =
+          std::async(std::launch::async, [this] { return OpenBase(); });
+      const absl::Status source_opened = OpenSource();
+      RETURN_IF_ERROR(base.get());
+      RETURN_IF_ERROR(source_opened);
+    }
     backup_.set_size_bytes(reader_->size().count());
     operation_.SetTotal(backup_.size_bytes());
-    RETURN_IF_ERROR(OpenBase(info));
+    RETURN_IF_ERROR(TakeHead());
     RETURN_IF_ERROR(Copy());
-    RETURN_IF_ERROR(writer_->CreateSnapshot(backup_.snapshot()));
-    return writer_->Finish();
+    return writer_->CreateSnapshot(backup_.snapshot());
   }
 
-  absl::Status TakeSnapshot(const block::ImageInfo& info) {
+  // Whether this job was begun before, and got so far that it can have left anything else.
+  bool HasOwnSnapshot() const { return HasSnapshot(*source_info_, backup_.snapshot()); }
+
+  absl::Status OpenSource() {
     const auto place = [&](const std::string& snapshot) {
-      return std::find_if(info.snapshots.begin(), info.snapshots.end(),
+      return std::find_if(source_info_->snapshots.begin(), source_info_->snapshots.end(),
                           [&](const auto& one) { return one.name == snapshot; });
     };
     const block::SnapshotName name{source_, backup_.snapshot()};
-    // One that was made before another node's backup cannot follow that.
-    if (parent_.has_value() && place(backup_.snapshot()) < place(parent_->snapshot())) {
+    // One that was made before another node's backup cannot follow that. With it goes what only it
+    // tells of.
+    if (const auto own = place(backup_.snapshot());
+        parent_.has_value() && own < place(parent_->snapshot())) {
+      RETURN_IF_ERROR(room_.catalog.RemoveParts(backup_.id(), PartCount(own->size)));
       RETURN_IF_ERROR(room_.block.RemoveSnapshot(name));
     }
-    return room_.block.CreateSnapshot(name);
+    RETURN_IF_ERROR(room_.block.CreateSnapshot(name));
+    ASSIGN_OR_RETURN(reader_, room_.block.OpenReader(source_, backup_.snapshot()));
+    return absl::OkStatus();
   }
 
-  absl::Status OpenBase(const block::ImageInfo& source) {
+  absl::Status OpenBase() {
     const block::ImageName base = BaseOf(backup_);
-    const Bytes size(backup_.size_bytes());
     if (!incremental_) {
-      const absl::Status made = room_.block.CreateImage(base, size, source.object_size);
+      const absl::Status made =
+          room_.block.CreateImage(base, source_info_->size, source_info_->object_size);
       if (!made.ok() && ErrorReason(made) != "IMAGE_EXISTS") return made;
+      if (made.ok()) base_size_ = source_info_->size;
+    } else {
+      base_size_ = Bytes(parent_->size_bytes());
     }
-    ASSIGN_OR_RETURN(BackupCatalog::Writer last, room_.catalog.GetWriter(base.name));
-    if (last.id != backup_.id()) {
-      // Overtaken after the last step but the record.
-      RETURN_IF_ERROR(RemoveSnapshotIfThere(room_, {base, backup_.snapshot()}));
+    if (HasOwnSnapshot()) {
+      ASSIGN_OR_RETURN(const BackupCatalog::Writer last, room_.catalog.GetWriter(base.name));
+      if (last.id != backup_.id()) {
+        // Overtaken after the last step but the record.
+        RETURN_IF_ERROR(RemoveSnapshotIfThere(room_, {base, backup_.snapshot()}));
+      }
     }
     ASSIGN_OR_RETURN(writer_, room_.block.OpenWriter(base));
     // The base is locked now. What another node did before that counts.
-    if (incremental_) {
-      ASSIGN_OR_RETURN(const v1::Backup parent, FindParent(room_, source_, source));
-      if (parent.id() != parent_->id()) {
-        return Error(absl::StatusCode::kAborted, "BACKUP_CHANGED",
-                     absl::StrCat("another node made a backup of ", source_.ToString(),
-                                  " meanwhile: try again"));
-      }
-    }
-    ASSIGN_OR_RETURN(last, room_.catalog.GetWriter(base.name));
+    if (!incremental_) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const v1::Backup parent, FindParent(room_, source_, *source_info_));
+    if (parent.id() == parent_->id()) return absl::OkStatus();
+    return Error(absl::StatusCode::kAborted, "BACKUP_CHANGED",
+                 absl::StrCat("another node made a backup of ", source_.ToString(),
+                              " meanwhile: try again"));
+  }
+
+  // Makes the base's head that of the parent, or empty, and this job's.
+  absl::Status TakeHead() {
+    const block::ImageName base = BaseOf(backup_);
+    const Bytes size(backup_.size_bytes());
+    ASSIGN_OR_RETURN(const BackupCatalog::Writer last, room_.catalog.GetWriter(base.name));
     if (last.id != backup_.id()) {
-      RETURN_IF_ERROR(room_.catalog.ClearWriter(base.name));
-      RETURN_IF_ERROR(room_.catalog.RemoveParts(backup_.id(), PartCount(size)));
       // After the parent's own maker nobody wrote: its snapshot was the last thing that it made.
-      if (incremental_ && last.id != parent_->id()) {
+      const bool is_clean = !incremental_ || last.id == parent_->id();
+      if (!is_clean || HasOwnSnapshot()) {
+        RETURN_IF_ERROR(room_.catalog.ClearWriter(base.name));
+        RETURN_IF_ERROR(room_.catalog.RemoveParts(backup_.id(), PartCount(size)));
+      }
+      if (!is_clean) {
         RETURN_IF_ERROR(ResetHead(room_, base, parent_->snapshot(), *writer_, gate_));
       }
       RETURN_IF_ERROR(room_.catalog.SetWriter(base.name, {backup_.id(), room_.node_name}));
     }
-    const bool has_size = !incremental_ || parent_->size_bytes() == backup_.size_bytes();
-    return has_size ? absl::OkStatus() : writer_->Resize(size);
+    return base_size_ == size ? absl::OkStatus() : writer_->Resize(size);
   }
 
   absl::Status Copy() {
@@ -177,14 +214,18 @@ class Creation {
     v1::BackupPart part;
     PartWriter base(*writer_, /*is_new_base=*/!incremental_, part);
     // Of a new object RBD tells only where it ends: what lies before its data reads as zeros.
-    ReadAhead ahead(*reader_, gate_, [&](const block::Extent& extent, std::string data) {
-      operation_.SetProgress(extent.offset_bytes);
-      return extent.has_data ? base.Write(extent.offset_bytes, std::move(data))
+    ReadAhead ahead(*reader_, gate_, [&](const block::Extent& extent, const std::string& data) {
+      if (extent.offset_bytes - told_to_ >= kProgressStep) {
+        operation_.SetProgress(told_to_ = extent.offset_bytes);
+      }
+      return extent.has_data ? base.Write(extent.offset_bytes, data)
                              : base.WriteZeros(extent.offset_bytes, extent.length_bytes);
     });
     DiffAhead diff(*reader_, incremental_ ? parent_->snapshot() : "", number * kPartBytes,
                    (number + 1) * kPartBytes);
     while (true) {
+      // Until it is known what else differs, what was read can be written.
+      while (!diff.IsReady() && !ahead.IsEmpty()) RETURN_IF_ERROR(ahead.HandOver());
       ASSIGN_OR_RETURN(const std::optional<std::vector<block::Extent>> extents, diff.Next());
       if (!extents.has_value()) break;
       for (const block::Extent& extent : *extents) RETURN_IF_ERROR(ahead.Add(extent));
@@ -208,14 +249,17 @@ class Creation {
   }
 
   absl::Status RemoveOldSnapshots(const v1::Backup& backup) {
-    const absl::StatusOr<block::ImageInfo> info = room_.block.GetImage(source_);
-    if (absl::IsNotFound(info.status())) return absl::OkStatus();
-    RETURN_IF_ERROR(info.status());
+    if (!source_info_.has_value()) {
+      absl::StatusOr<block::ImageInfo> info = room_.block.GetImage(source_);
+      if (absl::IsNotFound(info.status())) return absl::OkStatus();
+      RETURN_IF_ERROR(info.status());
+      source_info_ = *std::move(info);
+    }
     ASSIGN_OR_RETURN(const std::vector<v1::Backup> all, room_.catalog.ListOf(source_.ToString()));
     for (const v1::Backup& other : all) {
       // What comes behind it is newer, made while this job waited.
       if (BackupCatalog::IndexKey(other) >= BackupCatalog::IndexKey(backup)) break;
-      if (!HasSnapshot(*info, other.snapshot())) continue;
+      if (!HasSnapshot(*source_info_, other.snapshot())) continue;
       RETURN_IF_ERROR(RemoveSnapshotIfThere(room_, {source_, other.snapshot()}));
     }
     return absl::OkStatus();
@@ -234,7 +278,10 @@ class Creation {
   const bool incremental_;
   JobGate gate_;
   v1::Backup backup_;
+  uint64_t told_to_ = 0;  // the last progress
   std::optional<v1::Backup> parent_;
+  std::optional<block::ImageInfo> source_info_;  // as it was when the job began
+  Bytes base_size_;                              // 0: an earlier attempt has made the base
   std::unique_ptr<block::ImageReader> reader_;
   std::unique_ptr<block::ImageWriter> writer_;
 };

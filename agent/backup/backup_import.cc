@@ -126,7 +126,7 @@ class Import {
       const block::Extent extent = change->extent;
       while (extent.offset_bytes / kPartBytes > number) RETURN_IF_ERROR(EndPart(number++, part));
       RETURN_IF_ERROR(gate_.Pass(change->data.size()));
-      RETURN_IF_ERROR(extent.has_data ? base.Write(extent.offset_bytes, std::move(change->data))
+      RETURN_IF_ERROR(extent.has_data ? base.Write(extent.offset_bytes, change->data)
                                       : base.WriteZeros(extent.offset_bytes, extent.length_bytes));
       if (part.extents_size() > kMaxExtents) {
         return Error(

@@ -171,9 +171,9 @@ class Restoration {
                        room_.block.OpenWriter(staged_));
       for (uint64_t number = 0; number < PartCount(point_->size()); ++number) {
         RETURN_IF_ERROR(
-            point_->ReadPart(number, gate_, [&](uint64_t offset_bytes, std::string data) {
+            point_->ReadPart(number, gate_, [&](uint64_t offset_bytes, const std::string& data) {
               operation_.SetProgress(offset_bytes);
-              return writer->Write(offset_bytes, std::move(data));
+              return writer->Write(offset_bytes, data);
             }));
       }
       RETURN_IF_ERROR(writer->Finish());

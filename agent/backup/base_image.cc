@@ -36,9 +36,9 @@ absl::Status ResetHead(const BackupRoom& room, const block::ImageName& base,
   ASSIGN_OR_RETURN(const std::unique_ptr<block::ImageReader> then,
                    room.block.OpenReader(base, snapshot));
   if (head->size() != then->size()) RETURN_IF_ERROR(writer.Resize(then->size()));
-  ReadAhead ahead(*then, gate, [&](const block::Extent& extent, std::string data) {
+  ReadAhead ahead(*then, gate, [&](const block::Extent& extent, const std::string& data) {
     if (IsZeros(data)) return writer.WriteZeros(extent.offset_bytes, extent.length_bytes);
-    return writer.Write(extent.offset_bytes, std::move(data));
+    return writer.Write(extent.offset_bytes, data);
   });
   DiffAhead diff(*head, snapshot, 0, then->size().count());
   while (true) {

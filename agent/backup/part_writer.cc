@@ -1,9 +1,7 @@
 #include "agent/backup/part_writer.h"
 
 #include <algorithm>
-#include <utility>
 
-#include "absl/strings/string_view.h"
 #include "agent/backup/backup_names.h"
 #include "base/status_macros.h"
 
@@ -37,18 +35,16 @@ uint64_t DataBytes(const v1::BackupPart& part) {
   return bytes;
 }
 
-absl::Status PartWriter::Write(uint64_t offset_bytes, std::string data) {
-  const absl::string_view all = data;
-  for (size_t at = 0; at < all.size();) {
-    const bool zeros = IsZeros(all.substr(at, kHoleBytes));
+absl::Status PartWriter::Write(uint64_t offset_bytes, absl::string_view data) {
+  for (size_t at = 0; at < data.size();) {
+    const bool zeros = IsZeros(data.substr(at, kHoleBytes));
     size_t end = at;
-    while (end < all.size() && IsZeros(all.substr(end, kHoleBytes)) == zeros) end += kHoleBytes;
-    end = std::min(end, all.size());
+    while (end < data.size() && IsZeros(data.substr(end, kHoleBytes)) == zeros) end += kHoleBytes;
+    end = std::min(end, data.size());
     if (zeros) {
       RETURN_IF_ERROR(WriteZeros(offset_bytes + at, end - at));
     } else {
-      AddChecksums(offset_bytes + at, all.substr(at, end - at), part_);
-      if (at == 0 && end == all.size()) return base_.Write(offset_bytes, std::move(data));
+      AddChecksums(offset_bytes + at, data.substr(at, end - at), part_);
       RETURN_IF_ERROR(base_.Write(offset_bytes + at, data.substr(at, end - at)));
     }
     at = end;

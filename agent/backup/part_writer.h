@@ -3,9 +3,9 @@
 #define HVAGENT_AGENT_BACKUP_PART_WRITER_H_
 
 #include <cstdint>
-#include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "agent/block/image_io.h"
 #include "hvagent/v1/backup.pb.h"
 
@@ -21,7 +21,7 @@ class PartWriter {
       : base_(base), is_new_base_(is_new_base), part_(part) {}
 
   // Long runs of zeros in it are noted as such, and take no space in the base.
-  absl::Status Write(uint64_t offset_bytes, std::string data);
+  absl::Status Write(uint64_t offset_bytes, absl::string_view data);
   absl::Status WriteZeros(uint64_t offset_bytes, uint64_t length_bytes);
 
  private:

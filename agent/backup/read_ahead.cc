@@ -1,6 +1,7 @@
 #include "agent/backup/read_ahead.h"
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <utility>
 
@@ -18,6 +19,12 @@ constexpr uint64_t kLookBytes = uint64_t{256} << 20;
 
 uint64_t CountsFor(const block::Extent& extent) {
   return std::max(extent.has_data ? extent.length_bytes : 0, kLeastBytes);
+}
+
+// What will not be made to wait for is ready, too.
+template <typename T>
+bool IsReady(const std::future<T>& answer) {
+  return !answer.valid() || answer.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
 }
 
 }  // namespace
@@ -46,6 +53,7 @@ absl::Status ReadAhead::Add(const block::Extent& extent) {
   }
   in_flight_bytes_ += bytes;
   pending_.push_back(std::move(pending));
+  while (!pending_.empty() && IsReady(pending_.front().data)) RETURN_IF_ERROR(HandOver());
   return absl::OkStatus();
 }
 
@@ -82,6 +90,8 @@ void DiffAhead::Look() {
     return reader_.Diff(since_, begin, end - begin);
   });
 }
+
+bool DiffAhead::IsReady() const { return backup::IsReady(ahead_); }
 
 absl::StatusOr<std::optional<std::vector<block::Extent>>> DiffAhead::Next() {
   if (!ahead_.valid()) return std::nullopt;

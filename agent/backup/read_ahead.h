@@ -35,8 +35,12 @@ class ReadAhead {
       : reader_(reader), gate_(gate), sink_(std::move(sink)) {}
 
   // Starts to read the extent, of at most kReadBytes, or only queues it if it is zeros. Hands over
-  // what was read while too much is in flight. Errors: of the gate, of a read, or of the sink.
+  // what has been read, and waits for that while too much is in flight. Errors: of the gate, of a
+  // read, or of the sink.
   absl::Status Add(const block::Extent& extent);
+  bool IsEmpty() const { return pending_.empty(); }
+  // Waits for the next that was asked for, which there is, and hands it over.
+  absl::Status HandOver();
   // Hands over the rest.
   absl::Status Drain();
 
@@ -45,8 +49,6 @@ class ReadAhead {
     block::Extent extent;
     std::future<absl::StatusOr<std::string>> data;  // not valid for zeros
   };
-
-  absl::Status HandOver();
 
   block::ImageReader& reader_;
   JobGate& gate_;
@@ -64,6 +66,8 @@ class DiffAhead {
   // Waits for the look that is under way.
   ~DiffAhead() = default;
 
+  // Whether Next answers without waiting.
+  bool IsReady() const;
   // The next extents, perhaps none, each of at most kReadBytes; nullopt at the end.
   absl::StatusOr<std::optional<std::vector<block::Extent>>> Next();
 

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "base/bytes.h"
 
 namespace hvagent::block {
@@ -52,10 +53,11 @@ class ImageReader {
 class ImageWriter {
  public:
   virtual ~ImageWriter() = default;
-  // Queues a write; waits while too many are in flight. Zeros are the caller's to leave out.
+  // Queues a write of a copy of `data`; waits while too many are in flight. Zeros are the caller's
+  // to leave out.
   // Errors: of this write or an earlier one; the writer is useless after an error. OUT_OF_RANGE
   // (WRITE_PAST_END).
-  virtual absl::Status Write(uint64_t offset_bytes, std::string data) = 0;
+  virtual absl::Status Write(uint64_t offset_bytes, absl::string_view data) = 0;
   // Queues that the range shall read as zeros; its space is given back where RBD can.
   virtual absl::Status WriteZeros(uint64_t offset_bytes, uint64_t length_bytes) = 0;
   // Changes the size once nothing is in flight; shrinking cuts data off.

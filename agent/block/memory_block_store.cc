@@ -61,7 +61,7 @@ class MemoryBlockStore::Writer : public ImageWriter {
       : store_(store), image_(std::move(image)), address_(std::move(address)) {}
   ~Writer() override { store_.RemoveWatcher(address_); }
 
-  absl::Status Write(uint64_t offset_bytes, std::string data) override {
+  absl::Status Write(uint64_t offset_bytes, absl::string_view data) override {
     store_.Count({.read_bytes = 0, .written_bytes = data.size()});
     return Do([&](MemoryImages& images) { return images.Write(image_, offset_bytes, data); });
   }

@@ -219,7 +219,7 @@ absl::Status RbdBlockStore::RemoveImage(const ImageName& name) {
 absl::Status RbdBlockStore::CreateSnapshot(const SnapshotName& name) {
   return connection_.Call([&](const RadosSession& session) -> absl::Status {
     ASSIGN_OR_RETURN(RbdImage image, RbdImage::Open(session, name.image));
-    RETURN_IF_ERROR(image.CreateSnapshot(name.snapshot));
+    RETURN_IF_ERROR(image.CreateSnapshot(name.snapshot, RbdImage::Quiesce::kUsers));
     return std::move(image).Close();
   });
 }
@@ -227,7 +227,7 @@ absl::Status RbdBlockStore::CreateSnapshot(const SnapshotName& name) {
 absl::Status RbdBlockStore::CreateProtectedSnapshot(const SnapshotName& name) {
   return connection_.Call([&](const RadosSession& session) -> absl::Status {
     ASSIGN_OR_RETURN(RbdImage image, RbdImage::Open(session, name.image));
-    RETURN_IF_ERROR(image.CreateSnapshot(name.snapshot));
+    RETURN_IF_ERROR(image.CreateSnapshot(name.snapshot, RbdImage::Quiesce::kUsers));
     RETURN_IF_ERROR(image.Protect(name.snapshot));
     return std::move(image).Close();
   });

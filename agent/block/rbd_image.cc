@@ -217,6 +217,9 @@ int OnFlattened(uint64_t done, uint64_t total, void* argument) noexcept {
   return -ECANCELED;
 }
 
+// librbd calls it however little it is wanted.
+int OnQuiesced(uint64_t /*done*/, uint64_t /*total*/, void* /*argument*/) noexcept { return 0; }
+
 int OnExtent(uint64_t /*offset*/, size_t length, int exists, void* argument) noexcept {
   if (exists != 0) *static_cast<uint64_t*>(argument) += length;
   return 0;
@@ -290,8 +293,9 @@ absl::StatusOr<std::vector<Child>> RbdImage::Children() const {
   return children;
 }
 
-absl::Status RbdImage::CreateSnapshot(const std::string& snapshot) {
-  const int result = rbd_snap_create(image_.get(), snapshot.c_str());
+absl::Status RbdImage::CreateSnapshot(const std::string& snapshot, Quiesce quiesce) {
+  const uint32_t flags = quiesce == Quiesce::kNobody ? RBD_SNAP_CREATE_SKIP_QUIESCE : 0;
+  const int result = rbd_snap_create2(image_.get(), snapshot.c_str(), flags, OnQuiesced, nullptr);
   return result == -EEXIST ? absl::OkStatus() : ToStatus(result, "make a snapshot of");
 }
 

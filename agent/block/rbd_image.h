@@ -77,8 +77,12 @@ class RbdImage {
   // The clones of the snapshot that it was opened at, or of all, with those in the trash.
   absl::StatusOr<std::vector<Child>> Children() const;
 
+  // Whom a snapshot asks to pause writing: a guest's client, or nobody, where this handle is the
+  // image's only user, which spares a round of notifications.
+  enum class Quiesce { kUsers, kNobody };
+
   // What is so already is no error for these three.
-  absl::Status CreateSnapshot(const std::string& snapshot);
+  absl::Status CreateSnapshot(const std::string& snapshot, Quiesce quiesce);
   absl::Status Protect(const std::string& snapshot);
   // Errors: FAILED_PRECONDITION with raw code EBUSY if it has clones of format 1.
   absl::Status Unprotect(const std::string& snapshot);

@@ -27,10 +27,10 @@ RbdImageWriter::RbdImageWriter(RbdConnection& connection, std::shared_ptr<RadosS
 RbdImageWriter::~RbdImageWriter() { Drain().IgnoreError(); }
 
 template <typename Start>
-absl::Status RbdImageWriter::Queue(std::string data, size_t data_bytes, Start start) {
+absl::Status RbdImageWriter::Queue(size_t data_bytes, Start start) {
   const size_t bytes = std::max(data_bytes, kLeastBytes);
   RETURN_IF_ERROR(WaitForRoom(bytes));
-  auto pending = std::make_unique<Pending>(Pending{this, std::move(data), bytes});
+  auto pending = std::make_unique<Pending>(Pending{this, bytes});
   rbd_completion_t completion = nullptr;
   RETURN_IF_ERROR(Note(image_.ToStatus(
       rbd_aio_create_completion(pending.get(), OnWritten, &completion), "write to")));
@@ -38,7 +38,7 @@ absl::Status RbdImageWriter::Queue(std::string data, size_t data_bytes, Start st
     MutexLock lock(mutex_);
     in_flight_bytes_ += bytes;
   }
-  const int result = start(pending->data, completion);
+  const int result = start(completion);
   if (result == 0) {
     pending.release();  // OnWritten's from here on, which may have run already
     return absl::OkStatus();
@@ -49,18 +49,16 @@ absl::Status RbdImageWriter::Queue(std::string data, size_t data_bytes, Start st
   return Note(image_.ToStatus(result, "write to"));
 }
 
-absl::Status RbdImageWriter::Write(uint64_t offset_bytes, std::string data) {
-  const size_t length_bytes = data.size();
-  RETURN_IF_ERROR(Note(CheckWriteFits(name_, size_, offset_bytes, length_bytes)));
-  return Queue(
-      std::move(data), length_bytes, [&](const std::string& kept, rbd_completion_t completion) {
-        return rbd_aio_write(image_.handle(), offset_bytes, kept.size(), kept.data(), completion);
-      });
+absl::Status RbdImageWriter::Write(uint64_t offset_bytes, absl::string_view data) {
+  RETURN_IF_ERROR(Note(CheckWriteFits(name_, size_, offset_bytes, data.size())));
+  return Queue(data.size(), [&](rbd_completion_t completion) {
+    return rbd_aio_write(image_.handle(), offset_bytes, data.size(), data.data(), completion);
+  });
 }
 
 absl::Status RbdImageWriter::WriteZeros(uint64_t offset_bytes, uint64_t length_bytes) {
   RETURN_IF_ERROR(Note(CheckWriteFits(name_, size_, offset_bytes, length_bytes)));
-  return Queue("", 0, [&](const std::string&, rbd_completion_t completion) {
+  return Queue(0, [&](rbd_completion_t completion) {
     return rbd_aio_write_zeroes(image_.handle(), offset_bytes, length_bytes, completion, 0, 0);
   });
 }
@@ -124,7 +122,7 @@ absl::Status RbdImageWriter::CreateProtectedSnapshot(const std::string& snapshot
 
 absl::Status RbdImageWriter::CreateSnapshot(const std::string& snapshot) {
   RETURN_IF_ERROR(Drain());
-  return Note(image_.CreateSnapshot(snapshot));
+  return Note(image_.CreateSnapshot(snapshot, RbdImage::Quiesce::kNobody));
 }
 
 absl::Status RbdImageWriter::Finish() {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "agent/block/block_store.h"
 #include "agent/block/rbd_connection.h"
 #include "agent/block/rbd_image.h"
@@ -21,7 +22,7 @@ class RbdImageWriter : public ImageWriter {
                  ImageName name, Bytes size);
   ~RbdImageWriter() override;
 
-  absl::Status Write(uint64_t offset_bytes, std::string data) override;
+  absl::Status Write(uint64_t offset_bytes, absl::string_view data) override;
   absl::Status WriteZeros(uint64_t offset_bytes, uint64_t length_bytes) override;
   absl::Status Resize(Bytes size) override;
   absl::Status Flush() override;
@@ -31,19 +32,18 @@ class RbdImageWriter : public ImageWriter {
   absl::Status Finish() override;
 
  private:
-  // A write in flight owns its data until librbd has done with it.
+  // A write in flight. librbd has a copy of its data (RadosSession::Connect).
   struct Pending {
     RbdImageWriter* writer;
-    std::string data;
     size_t bytes;  // that it counts for
   };
 
   // librbd's callback, on a thread of librbd.
   static void OnWritten(rbd_completion_t completion, void* pending_write) noexcept;
 
-  // Queues `data`, for which `start` asks librbd. It counts for `data_bytes` in flight.
+  // Queues what `start` asks librbd for. It counts for `data_bytes` in flight.
   template <typename Start>
-  absl::Status Queue(std::string data, size_t data_bytes, Start start);
+  absl::Status Queue(size_t data_bytes, Start start);
 
   // Waits until little enough for `bytes` more, or nothing at all, is in flight. Returns the
   // writer's first error so far.

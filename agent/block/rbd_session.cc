@@ -77,8 +77,11 @@ absl::StatusOr<std::shared_ptr<RadosSession>> RadosSession::Connect(const RbdOpt
   }
   // Guests profit from a cache; an import only copies its data once more for it.
   RETURN_IF_ERROR(Configure(cluster, "rbd_cache", "false"));
-  // Writes are copied, which is librbd's default: one that timed out may be sent again later, and
-  // must not find its memory used for something else.
+  // Of the objects of one image that are asked about at once, where it is compared or flattened.
+  RETURN_IF_ERROR(Configure(cluster, "rbd_concurrent_management_ops", "20"));
+  // Writes are copied, though that is librbd's default: RbdImageWriter relies on it. One that timed
+  // out may be sent again later, and must not find its memory used for something else.
+  RETURN_IF_ERROR(Configure(cluster, "rbd_disable_zero_copy_writes", "true"));
   RETURN_IF_ERROR(ConnectStatus(rados_connect(cluster.get()), options));
   char* address = nullptr;
   RETURN_IF_ERROR(

@@ -19,6 +19,7 @@ namespace {
 constexpr char kAllocation[] = LIBNBD_CONTEXT_BASE_ALLOCATION;
 // Together they bound what this holds in memory.
 constexpr size_t kReadBytes = 1 << 20;
+constexpr uint64_t kBlockBytes = 4096;
 constexpr size_t kReadsInFlight = 16;
 // What one question about holes is about. A file may be one of many small pieces: no question is
 // asked while the answers of earlier ones still wait for their reads.
@@ -116,7 +117,7 @@ class NbdReader::Impl {
     auto& self = *static_cast<Impl*>(impl);
     for (size_t i = 0; i + 1 < count && offset < self.size_.count(); i += 2) {
       const uint64_t bytes = std::min<uint64_t>(entries[i], self.size_.count() - offset);
-      if ((entries[i + 1] & LIBNBD_STATE_ZERO) == 0) self.AddExtent({offset, bytes});
+      if ((entries[i + 1] & LIBNBD_STATE_ZERO) == 0) self.AddExtent(offset, offset + bytes);
       offset += bytes;
     }
     self.question_.next_offset = std::max(self.question_.next_offset, offset);
@@ -130,13 +131,17 @@ class NbdReader::Impl {
     return 1;
   }
 
-  void AddExtent(Extent extent) {
-    if (extent.bytes == 0) return;
-    if (!extents_.empty() && extents_.back().offset + extents_.back().bytes == extent.offset) {
-      extents_.back().bytes += extent.bytes;
+  // Widened to whole blocks, which the sink wants, and without what was added before.
+  void AddExtent(uint64_t begin, uint64_t end) {
+    begin = std::max(begin - begin % kBlockBytes, added_to_);
+    end = std::min((end + kBlockBytes - 1) / kBlockBytes * kBlockBytes, size_.count());
+    if (begin >= end) return;
+    if (!extents_.empty() && begin == added_to_) {
+      extents_.back().bytes += end - begin;
     } else {
-      extents_.push_back(extent);
+      extents_.push_back({begin, end - begin});
     }
+    added_to_ = end;
   }
 
   absl::Status AskForExtents() {
@@ -228,6 +233,7 @@ class NbdReader::Impl {
   ExtentsQuestion question_;
   uint64_t asked_at_ = 0;
   std::deque<Extent> extents_;
+  uint64_t added_to_ = 0;  // where the last of them ended
   std::list<Read> reads_;  // libnbd writes to them until the handle is closed
   nbd_handle* handle_ = nullptr;
 };

@@ -40,8 +40,9 @@ class Qcow2Decoder {
   // The disk's size.
   Bytes size() const { return reader_.size(); }
 
-  // Hands what is data, in pieces, to `sink`, on this thread; what lies between is zeros. In no
-  // order. Call it once. Errors: as of Start, or what `sink` says.
+  // Hands what is data, in pieces of whole blocks of 4 KiB but for the disk's last, to `sink`, on
+  // this thread; what lies between is zeros. In no order. Call it once. Errors: as of Start, or
+  // what `sink` says.
   absl::Status ReadData(const DataSink& sink);
 
   // Of the sandbox, for tests.

@@ -254,7 +254,9 @@ absl::StatusOr<Qcow2Header> InspectQcow2(absl::string_view head, uint64_t file_s
   RETURN_IF_ERROR(CheckTables(head, cluster_bytes, extended_l2, file_size));
   return Qcow2Header{.version = version,
                      .virtual_size = Bytes(Read64(head, kSize)),
-                     .cluster_size = Bytes(cluster_bytes)};
+                     .cluster_size = Bytes(cluster_bytes),
+                     .l1_table_offset = Read64(head, kL1TableOffset),
+                     .extended_l2 = extended_l2};
 }
 
 }  // namespace hvagent::imports

@@ -25,6 +25,9 @@ struct Qcow2Header {
   // Of the disk in it: what a guest sees.
   Bytes virtual_size;
   Bytes cluster_size;
+  // In the file, and long enough for the disk.
+  uint64_t l1_table_offset = 0;
+  bool extended_l2 = false;
 };
 
 // `head` are the file's first bytes: kQcow2HeadBytes of them, or all. `max_virtual_size` is the

@@ -106,7 +106,7 @@ Leftovers::Making Leftovers::MakingOf(const block::ImageName& name,
     if (id.has_value() && operations::IsMarked(*id, info)) return {.by_agent = true, .node = ""};
   }
   if (name.pool == parts_.images_pool && !info.parent.has_value()) {
-    return {.by_agent = info.metadata.contains(operations::kDigestKey) ||
+    return {.by_agent = info.metadata.contains(operations::kSha256Key) ||
                         info.metadata.contains(operations::kOperationKey),
             .node = ""};
   }

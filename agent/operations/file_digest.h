@@ -13,18 +13,6 @@
 
 namespace hvagent::operations {
 
-// Where the file's next bytes at or after `offset` that are not a hole begin and end, as far as the
-// file system knows; both are `file_size` when there are none.
-struct DataRange {
-  uint64_t begin = 0;
-  uint64_t end = 0;
-};
-DataRange NextData(int fd, uint64_t offset, uint64_t file_size);
-
-// Fills `length` bytes from `offset`. Errors: ABORTED (FILE_CHANGED: it ends before),
-// FAILED_PRECONDITION (FILE_UNREADABLE).
-absl::Status ReadFully(int fd, uint64_t offset, size_t length, char* bytes);
-
 // Not thread-safe.
 class FileDigest {
  public:
@@ -35,8 +23,8 @@ class FileDigest {
   FileDigest(const FileDigest&) = delete;
   FileDigest& operator=(const FileDigest&) = delete;
 
-  // Waits for the digest, in lower-case hexadecimal. Call it once. Errors: as of ReadFully,
-  // or what `goes_on` says.
+  // Waits for the digest, in lower-case hexadecimal. Call it once. Errors: as of
+  // imports::ReadFully, or what `goes_on` says.
   absl::StatusOr<std::string> Get();
 
  private:

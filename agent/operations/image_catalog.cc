@@ -22,11 +22,14 @@ v1::Image ToProto(const block::ImageName& name, const block::ImageInfo& info) {
   image.set_ready(std::any_of(
       info.snapshots.begin(), info.snapshots.end(),
       [](const block::SnapshotInfo& s) { return s.name == kGoldenSnapshot && s.is_protected; }));
-  if (auto it = info.metadata.find(kDigestKey); it != info.metadata.end()) {
-    image.set_sha256(it->second);
-    const auto format = info.metadata.find(kFormatKey);
-    const bool qcow2 = format != info.metadata.end() && format->second == kFormatQcow2;
-    image.set_source_format(qcow2 ? v1::Image::QCOW2 : v1::Image::RAW);
+  const auto value = [&](const char* key) {
+    const auto it = info.metadata.find(key);
+    return it == info.metadata.end() ? "" : it->second;
+  };
+  image.set_sha256(value(kSha256Key));
+  image.set_disk_digest(value(kDiskDigestKey));
+  if (!image.sha256().empty() || !image.disk_digest().empty()) {
+    image.set_source_format(value(kFormatKey) == kFormatQcow2 ? v1::Image::QCOW2 : v1::Image::RAW);
   }
   *image.mutable_create_time() =
       google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(info.create_time));
@@ -68,8 +71,10 @@ absl::StatusOr<std::optional<v1::Image>> ImageCatalog::FindMadeBy(absl::string_v
 absl::Status ImageCatalog::RemoveStaged(absl::string_view operation_id) {
   const block::ImageName staged = StagedNameOf(operation_id);
   absl::Status status = block_.RemoveSnapshot({staged, kGoldenSnapshot});
-  if (status.ok()) status = block_.RemoveImage(staged);
-  return absl::IsNotFound(status) ? absl::OkStatus() : status;
+  // Only the image itself is believed to be gone, by who would remove it: anything else that Ceph
+  // may not have found would leave it for good.
+  if (status.ok() || absl::IsNotFound(status)) status = block_.RemoveImage(staged);
+  return ErrorReason(status) == "IMAGE_NOT_FOUND" ? absl::OkStatus() : status;
 }
 
 absl::StatusOr<std::vector<v1::Image>> ImageCatalog::List(absl::string_view after, size_t limit) {

@@ -20,8 +20,9 @@ namespace hvagent::operations {
 
 // The snapshot that VMs are cloned from, as Glance names it.
 inline constexpr char kGoldenSnapshot[] = "snap";
-// The metadata key of the imported stream's digest.
-inline constexpr char kDigestKey[] = "hvagent.sha256";
+// The metadata keys of the imported file's sha256, where it is known, and of the disk's DiskDigest.
+inline constexpr char kSha256Key[] = "hvagent.sha256";
+inline constexpr char kDiskDigestKey[] = "hvagent.disk-digest";
 // The metadata key of the imported file's format, where it is not raw: "qcow2".
 inline constexpr char kFormatKey[] = "hvagent.format";
 inline constexpr char kFormatQcow2[] = "qcow2";

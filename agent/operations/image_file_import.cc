@@ -2,14 +2,13 @@
 
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <optional>
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "agent/imports/import_folder.h"
+#include "agent/operations/disk_copy.h"
 #include "agent/operations/file_digest.h"
 #include "agent/operations/job_runner.h"
 #include "agent/operations/qcow2_import.h"
@@ -20,10 +19,7 @@
 namespace hvagent::operations {
 namespace {
 
-constexpr size_t kPieceBytes = 1 << 20;
 constexpr size_t kMaxPathBytes = 4096;
-// Each step is told to all who watch.
-constexpr uint64_t kProgressStep = 16 << 20;
 
 absl::StatusOr<struct stat> Look(int fd) {
   struct stat info = {};
@@ -44,28 +40,13 @@ absl::Status CheckUnchanged(int fd, const struct stat& before) {
 }
 
 absl::Status CopyRaw(int fd, uint64_t file_size, const ImportOptions& options,
-                     RunningOperation& operation, StagedImage& staged) {
+                     const imports::GoesOn& goes_on, RunningOperation& operation,
+                     StagedImage& staged) {
   if (file_size == 0) return InvalidField("path", "is an empty file");
   RETURN_IF_ERROR(CheckDiskSize("path", file_size, options.max_image_size));
   operation.SetTotal(file_size);
   RETURN_IF_ERROR(staged.Create(Bytes(file_size)));
-  DataRange data;
-  uint64_t told_to = 0;
-  for (uint64_t at = 0;;) {
-    RETURN_IF_ERROR(operation.CheckGoesOn());
-    if (at >= data.end) {
-      data = NextData(fd, at, file_size);
-      at = data.begin;
-    }
-    if (at >= file_size || at - told_to >= kProgressStep) operation.SetProgress(told_to = at);
-    if (at >= file_size) return absl::OkStatus();
-    // No write goes over the end of an object.
-    const size_t length = std::min<uint64_t>(kPieceBytes - at % kPieceBytes, data.end - at);
-    std::string piece(length, '\0');
-    RETURN_IF_ERROR(ReadFully(fd, at, length, piece.data()));
-    RETURN_IF_ERROR(staged.Write(at, std::move(piece)));
-    at += length;
-  }
+  return CopyExtents(fd, file_size, {{0, 0, file_size}}, goes_on, operation, staged);
 }
 
 absl::StatusOr<v1::Image> Import(const v1::ImportImageFileRequest& request, ImageCatalog& catalog,
@@ -76,21 +57,32 @@ absl::StatusOr<v1::Image> Import(const v1::ImportImageFileRequest& request, Imag
   const auto size = static_cast<uint64_t>(info.st_size);
   const bool qcow2 = request.format() == v1::Image::QCOW2;
   ImageSource source = {.format = qcow2 ? v1::Image::QCOW2 : v1::Image::RAW,
-                        .sha256 = request.sha256()};
+                        .sha256 = request.sha256(),
+                        .disk_digest = ""};
   const absl::StatusOr<v1::Image> existing = catalog.Get(request.id());
   if (existing.ok()) {
+    ASSIGN_OR_RETURN(std::optional<v1::Image> own,
+                     SettleImport(catalog, operation.id(), request.id()));
+    if (own.has_value()) return *std::move(own);
     RETURN_IF_ERROR(CheckMadeFrom(*existing, source));
   } else if (!absl::IsNotFound(existing.status())) {
     return existing.status();
   }
   const auto goes_on = [&operation] { return operation.CheckGoesOn(); };
-  FileDigest digest(file.get(), size, goes_on);
-  StagedImage staged(catalog, operation.id(), request.id());
-  if (!existing.ok()) {
-    RETURN_IF_ERROR(qcow2 ? CopyQcow2(file.get(), size, options, goes_on, operation, staged)
-                          : CopyRaw(file.get(), size, options, operation, staged));
+  // It costs as much as all else, so only where it is asked for, or where nothing else is known of
+  // the image that is there.
+  std::optional<FileDigest> sha256;
+  if (!request.sha256().empty() || (existing.ok() && existing->disk_digest().empty())) {
+    sha256.emplace(file.get(), size, goes_on);
   }
-  ASSIGN_OR_RETURN(source.sha256, digest.Get());
+  StagedImage staged(catalog, operation.id(), request.id(),
+                     existing.ok() ? StagedImage::Purpose::kDigest : StagedImage::Purpose::kImage);
+  RETURN_IF_ERROR(qcow2 ? CopyQcow2(file.get(), size, options, goes_on, operation, staged)
+                        : CopyRaw(file.get(), size, options, goes_on, operation, staged));
+  source.disk_digest = staged.Digest();
+  if (sha256.has_value()) {
+    ASSIGN_OR_RETURN(source.sha256, sha256->Get());
+  }
   RETURN_IF_ERROR(CheckUnchanged(file.get(), info));
   RETURN_IF_ERROR(CheckDigestIs(request.id(), source.sha256, request.sha256()));
   RETURN_IF_ERROR(operation.CheckGoesOn());
@@ -115,14 +107,12 @@ absl::StatusOr<OperationResult> ImportImageFile(ImageCatalog& catalog, const Imp
   if (!operation.begun().request().UnpackTo(&request)) {
     return absl::InternalError("the operation's request cannot be read");
   }
-  ASSIGN_OR_RETURN(std::optional<v1::Image> done,
-                   SettleImport(catalog, operation.id(), request.id()));
-  if (done.has_value()) return *std::move(done);
   absl::StatusOr<v1::Image> image = Import(request, catalog, options, operation);
   if (image.ok()) return *std::move(image);
   if (IsOpen(image.status())) return image.status();
   // The renaming may have had its effect although it failed.
-  ASSIGN_OR_RETURN(done, SettleImport(catalog, operation.id(), request.id()));
+  ASSIGN_OR_RETURN(std::optional<v1::Image> done,
+                   SettleImport(catalog, operation.id(), request.id()));
   if (done.has_value()) return *std::move(done);
   return image.status();
 }

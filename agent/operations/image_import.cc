@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/operations/disk_copy.h"
 #include "agent/operations/qcow2_import.h"
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -17,6 +18,10 @@ constexpr Bytes kMaxGrowth = GiB(8);
 
 bool IsQcow2(const v1::ImportImageRequest::Header& header) {
   return header.format() == v1::Image::QCOW2;
+}
+
+v1::Image::Format FormatOf(const v1::ImportImageRequest::Header& header) {
+  return IsQcow2(header) ? v1::Image::QCOW2 : v1::Image::RAW;
 }
 
 absl::Status CheckHeader(const v1::ImportImageRequest::Header& header, Bytes max_size) {
@@ -42,31 +47,34 @@ absl::StatusOr<std::unique_ptr<ImageImport>> ImageImport::Begin(
   wish.set_kind(v1::Operation::IMAGE_IMPORT);
   wish.set_target(header.id());
   wish.set_bytes_total(header.size_bytes());
-  const ImageSource source = {.format = IsQcow2(header) ? v1::Image::QCOW2 : v1::Image::RAW,
-                              .sha256 = header.sha256()};
-  const auto existing = catalog.Get(header.id());
-  if (!existing.ok() && !absl::IsNotFound(existing.status())) return existing.status();
-  if (existing.ok()) RETURN_IF_ERROR(CheckMadeFrom(*existing, source));
+  std::optional<v1::Image> existing;
+  absl::StatusOr<v1::Image> found = catalog.Get(header.id());
+  if (!found.ok() && !absl::IsNotFound(found.status())) return found.status();
+  if (found.ok()) {
+    RETURN_IF_ERROR(CheckMadeFrom(*found, {FormatOf(header), header.sha256(), ""}));
+    existing = *std::move(found);
+  }
   ASSIGN_OR_RETURN(auto operation, table.Begin(std::move(wish)));
   std::unique_ptr<ImageImport> import(
-      new ImageImport(header, options, catalog, std::move(operation)));
-  import->source_ = source;
-  if (!existing.ok()) {
-    if (absl::Status status = import->Prepare(); !status.ok()) {
-      import->Abort(status);
-      return status;
-    }
+      new ImageImport(header, options, catalog, std::move(operation), std::move(existing)));
+  if (absl::Status status = import->Prepare(); !status.ok()) {
+    import->Abort(status);
+    return status;
   }
   return import;
 }
 
 ImageImport::ImageImport(const v1::ImportImageRequest::Header& header, const ImportOptions& options,
-                         ImageCatalog& catalog, std::shared_ptr<RunningOperation> operation)
+                         ImageCatalog& catalog, std::shared_ptr<RunningOperation> operation,
+                         std::optional<v1::Image> existing)
     : header_(header),
       options_(options),
       catalog_(catalog),
       operation_(std::move(operation)),
-      staged_(catalog, operation_->id(), header.id()) {}
+      existing_(std::move(existing)),
+      staged_(
+          catalog, operation_->id(), header.id(),
+          existing_.has_value() ? StagedImage::Purpose::kDigest : StagedImage::Purpose::kImage) {}
 
 ImageImport::~ImageImport() {
   if (!ended_) Abort(absl::CancelledError("the import was given up"));
@@ -74,6 +82,8 @@ ImageImport::~ImageImport() {
 
 absl::Status ImageImport::Prepare() {
   if (!IsQcow2(header_)) return staged_.Create(Bytes(header_.size_bytes()));
+  // Its sha256 tells whether a file is the one that the image was made from.
+  if (existing_.has_value() && !existing_->sha256().empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(spool_, imports::SpoolFile::Make(options_.spool, header_.size_bytes()));
   return absl::OkStatus();
 }
@@ -90,14 +100,28 @@ absl::Status ImageImport::Write(std::string chunk) {
                                      " bytes that the header promised have come"));
   }
   hash_.Update(chunk);
+  received_bytes_ = end_bytes;
   if (spool_.has_value()) {
     RETURN_IF_ERROR(spool_->Append(chunk));
-  } else if (staged_.created()) {
-    if (header_.size_bytes() == 0) RETURN_IF_ERROR(GrowFor(end_bytes));
-    RETURN_IF_ERROR(staged_.Write(received_bytes_, std::move(chunk)));
+  } else if (!IsQcow2(header_)) {
+    // Chunks are joined, so that writes are few, and of whole blocks.
+    for (absl::string_view rest = chunk; !rest.empty();) {
+      const absl::string_view part = rest.substr(0, kPieceBytes - piece_.size());
+      piece_.append(part.data(), part.size());
+      rest.remove_prefix(part.size());
+      if (piece_.size() == kPieceBytes) RETURN_IF_ERROR(WritePiece());
+    }
   }
-  received_bytes_ = end_bytes;
   operation_->SetProgress(received_bytes_);
+  return absl::OkStatus();
+}
+
+absl::Status ImageImport::WritePiece() {
+  const uint64_t end_bytes = written_bytes_ + piece_.size();
+  if (header_.size_bytes() == 0) RETURN_IF_ERROR(GrowFor(end_bytes));
+  RETURN_IF_ERROR(staged_.Write(written_bytes_, piece_));
+  written_bytes_ = end_bytes;
+  piece_.clear();
   return absl::OkStatus();
 }
 
@@ -145,19 +169,21 @@ absl::Status ImageImport::CheckWhole() const {
 
 absl::StatusOr<v1::Image> ImageImport::Complete(const imports::GoesOn& goes_on) {
   RETURN_IF_ERROR(CheckWhole());
-  source_.sha256 = hash_.HexDigest();
-  RETURN_IF_ERROR(CheckDigestIs(header_.id(), source_.sha256, header_.sha256()));
+  ImageSource source = {FormatOf(header_), hash_.HexDigest(), /*disk_digest=*/""};
+  RETURN_IF_ERROR(CheckDigestIs(header_.id(), source.sha256, header_.sha256()));
   if (spool_.has_value()) {
     RETURN_IF_ERROR(
         CopyQcow2(spool_->fd(), spool_->size(), options_, goes_on, *operation_, staged_));
-  } else if (staged_.created()) {
+    source.disk_digest = staged_.Digest();
+  } else if (!IsQcow2(header_)) {
+    RETURN_IF_ERROR(WritePiece());
     RETURN_IF_ERROR(staged_.Resize(Bytes(received_bytes_)));
-  } else {
-    ASSIGN_OR_RETURN(v1::Image existing, catalog_.Get(header_.id()));
-    RETURN_IF_ERROR(CheckMadeFrom(existing, source_));
-    return existing;
+    source.disk_digest = staged_.Digest();
   }
-  return staged_.Publish(source_);
+  if (!existing_.has_value()) return staged_.Publish(source);
+  ASSIGN_OR_RETURN(v1::Image existing, catalog_.Get(header_.id()));
+  RETURN_IF_ERROR(CheckMadeFrom(existing, source));
+  return existing;
 }
 
 void ImageImport::Abort(const absl::Status& reason) {

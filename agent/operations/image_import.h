@@ -67,9 +67,12 @@ class ImageImport {
 
  private:
   ImageImport(const v1::ImportImageRequest::Header& header, const ImportOptions& options,
-              ImageCatalog& catalog, std::shared_ptr<RunningOperation> operation);
+              ImageCatalog& catalog, std::shared_ptr<RunningOperation> operation,
+              std::optional<v1::Image> existing);
 
   absl::Status Prepare();
+  // Hands `piece_` to `staged_`.
+  absl::Status WritePiece();
   absl::Status GrowFor(uint64_t end_bytes);
   absl::Status CheckWhole() const;
   absl::StatusOr<v1::Image> Complete(const imports::GoesOn& goes_on);
@@ -81,12 +84,14 @@ class ImageImport {
   const ImportOptions& options_;
   ImageCatalog& catalog_;
   const std::shared_ptr<RunningOperation> operation_;
-  ImageSource source_;
-  // Neither is used while the image exists already: the stream is then only hashed, and compared.
+  // The stream is then only compared with it.
+  const std::optional<v1::Image> existing_;
   StagedImage staged_;
-  std::optional<imports::SpoolFile> spool_;
+  std::string piece_;                        // of a raw stream, the next to be written
+  std::optional<imports::SpoolFile> spool_;  // of a qcow2 stream that has to be read
   Sha256 hash_;
   uint64_t received_bytes_ = 0;
+  uint64_t written_bytes_ = 0;
   bool has_total_ = false;
   bool ended_ = false;
 };

@@ -13,8 +13,9 @@
 namespace hvagent::operations {
 
 // Inspects the file `fd` of `file_size` bytes, creates `staged` in the size of its disk, and writes
-// what is data in it. Progress is in bytes of the disk. `goes_on` is asked all along.
-// Errors: as of InspectQcow2 and Qcow2Decoder, of Ceph, or what `goes_on` says.
+// what is data in it: straight out of the file if it is plain, else by the decoder. Progress is in
+// bytes of the disk. `goes_on` is asked all along. Errors: as of InspectQcow2, CopyExtents and
+// Qcow2Decoder, of Ceph, or what `goes_on` says.
 absl::Status CopyQcow2(int fd, uint64_t file_size, const ImportOptions& options,
                        const imports::GoesOn& goes_on, RunningOperation& operation,
                        StagedImage& staged);

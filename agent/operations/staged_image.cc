@@ -1,7 +1,6 @@
 #include "agent/operations/staged_image.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <utility>
 
@@ -19,24 +18,25 @@ constexpr Bytes kObjectSize = MiB(8);
 constexpr size_t kBlockBytes = 64 << 10;
 constexpr uint64_t kSectorBytes = 512;
 
-// As fast as memcmp: a block is zeros when it begins with one and equals itself a byte further on.
-bool IsZero(absl::string_view block) {
-  return block.empty() ||
-         (block[0] == 0 && std::memcmp(block.data(), block.data() + 1, block.size() - 1) == 0);
-}
-
 }  // namespace
 
 absl::Status CheckMadeFrom(const v1::Image& existing, const ImageSource& source) {
-  const bool digest_fits = source.sha256.empty() || source.sha256 == existing.sha256();
-  if (existing.ready() && !existing.sha256().empty() && digest_fits &&
-      existing.source_format() == source.format) {
+  const bool is_imported = !existing.sha256().empty() || !existing.disk_digest().empty();
+  const auto fits = [](absl::string_view one, absl::string_view other) {
+    return one.empty() || other.empty() || one == other;
+  };
+  const bool both_have_sha256 = !source.sha256.empty() && !existing.sha256().empty();
+  const bool digest_fits = both_have_sha256 ? source.sha256 == existing.sha256()
+                                            : fits(source.disk_digest, existing.disk_digest());
+  if (existing.ready() && is_imported && digest_fits && existing.source_format() == source.format) {
     return absl::OkStatus();
   }
   std::string how = " exists and was not imported by this program";
-  if (!existing.sha256().empty()) {
+  if (is_imported) {
     how = absl::StrCat(
-        " exists with sha256 ", existing.sha256(),
+        " exists with ",
+        existing.sha256().empty() ? absl::StrCat("disk digest ", existing.disk_digest())
+                                  : absl::StrCat("sha256 ", existing.sha256()),
         existing.source_format() == v1::Image::QCOW2 ? ", from a qcow2 file" : ", from a raw file");
   }
   return Error(absl::StatusCode::kAlreadyExists, "IMAGE_EXISTS",
@@ -74,32 +74,40 @@ absl::StatusOr<std::optional<v1::Image>> SettleImport(ImageCatalog& catalog,
   return catalog.FindMadeBy(operation_id, image_id);
 }
 
-StagedImage::StagedImage(ImageCatalog& catalog, std::string operation_id, std::string image_id)
+StagedImage::StagedImage(ImageCatalog& catalog, std::string operation_id, std::string image_id,
+                         Purpose purpose)
     : catalog_(catalog),
       operation_id_(std::move(operation_id)),
       image_id_(std::move(image_id)),
+      purpose_(purpose),
       name_(catalog.StagedNameOf(operation_id_)) {}
 
 absl::Status StagedImage::Create(Bytes size) {
   size_ = size;
-  RETURN_IF_ERROR(catalog_.block().CreateImage(name_, size, kObjectSize));
+  if (purpose_ == Purpose::kDigest) return absl::OkStatus();
+  absl::Status made = catalog_.block().CreateImage(name_, size, kObjectSize);
+  if (ErrorReason(made) == "IMAGE_EXISTS") {
+    RETURN_IF_ERROR(catalog_.RemoveStaged(operation_id_));
+    made = catalog_.block().CreateImage(name_, size, kObjectSize);
+  }
+  RETURN_IF_ERROR(made);
   ASSIGN_OR_RETURN(writer_, catalog_.block().OpenWriter(name_));
   return absl::OkStatus();
 }
 
-absl::Status StagedImage::Write(uint64_t offset_bytes, std::string data) {
-  const absl::string_view all = data;
+absl::Status StagedImage::Write(uint64_t offset_bytes, absl::string_view data) {
   size_t begin = 0;
-  while (begin < all.size()) {
-    if (IsZero(all.substr(begin, kBlockBytes))) {
+  while (begin < data.size()) {
+    if (IsZeros(data.substr(begin, kBlockBytes))) {
       begin += kBlockBytes;
       continue;
     }
     size_t end = begin + kBlockBytes;
-    while (end < all.size() && !IsZero(all.substr(end, kBlockBytes))) end += kBlockBytes;
-    if (begin == 0 && end >= all.size()) return writer_->Write(offset_bytes, std::move(data));
-    RETURN_IF_ERROR(
-        writer_->Write(offset_bytes + begin, std::string(all.substr(begin, end - begin))));
+    while (end < data.size() && !IsZeros(data.substr(end, kBlockBytes))) end += kBlockBytes;
+    const absl::string_view run = data.substr(begin, end - begin);
+    // The write goes on its way first, and is under way while its digest is made.
+    if (writer_ != nullptr) RETURN_IF_ERROR(writer_->Write(offset_bytes + begin, run));
+    digest_.Add(offset_bytes + begin, run);
     begin = end;
   }
   return absl::OkStatus();
@@ -107,14 +115,15 @@ absl::Status StagedImage::Write(uint64_t offset_bytes, std::string data) {
 
 absl::Status StagedImage::Resize(Bytes size) {
   if (size == size_) return absl::OkStatus();
-  RETURN_IF_ERROR(writer_->Resize(size));
+  if (writer_ != nullptr) RETURN_IF_ERROR(writer_->Resize(size));
   size_ = size;
   return absl::OkStatus();
 }
 
 absl::StatusOr<v1::Image> StagedImage::Publish(const ImageSource& source) {
-  std::map<std::string, std::string> metadata = {{kDigestKey, source.sha256},
+  std::map<std::string, std::string> metadata = {{kDiskDigestKey, source.disk_digest},
                                                  {kOperationKey, operation_id_}};
+  if (!source.sha256.empty()) metadata[kSha256Key] = source.sha256;
   if (source.format == v1::Image::QCOW2) metadata[kFormatKey] = kFormatQcow2;
   RETURN_IF_ERROR(writer_->SetMetadata(metadata));
   RETURN_IF_ERROR(writer_->CreateProtectedSnapshot(kGoldenSnapshot));

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "agent/block/block_store.h"
+#include "agent/operations/disk_digest.h"
 #include "agent/operations/image_catalog.h"
 #include "hvagent/v1/image.pb.h"
 
@@ -21,10 +22,12 @@ namespace hvagent::operations {
 // What an image is made from.
 struct ImageSource {
   v1::Image::Format format = v1::Image::RAW;
-  std::string sha256;  // of the file as it comes; empty while it is not known
+  std::string sha256;       // of the file as it comes; empty when it is not known
+  std::string disk_digest;  // DiskDigest of what it holds; empty when it is not known
 };
 
-// Whether `existing` was made from `source`, or may have been as far as `source` is known.
+// Whether `existing` was made from `source`, or may have been as far as both are known: by the
+// sha256 when both have one, else by the disk's digest.
 // Errors: ALREADY_EXISTS (IMAGE_EXISTS).
 absl::Status CheckMadeFrom(const v1::Image& existing, const ImageSource& source);
 
@@ -45,16 +48,24 @@ absl::StatusOr<std::optional<v1::Image>> SettleImport(ImageCatalog& catalog,
 // Not thread-safe. Blocks on Ceph.
 class StagedImage {
  public:
-  // `catalog` outlives this. Nothing is made yet. Whoever gives it up calls SettleImport.
-  StagedImage(ImageCatalog& catalog, std::string operation_id, std::string image_id);
+  // kDigest: the image is there already, and what comes is only to be compared with it.
+  enum class Purpose { kImage, kDigest };
 
+  // `catalog` outlives this. Nothing is made yet. Whoever gives it up calls SettleImport.
+  StagedImage(ImageCatalog& catalog, std::string operation_id, std::string image_id,
+              Purpose purpose);
+
+  // What an earlier attempt of the same operation left is removed.
   absl::Status Create(Bytes size);
-  bool created() const { return writer_ != nullptr; }
   Bytes size() const { return size_; }
 
-  // Queues what is not zeros of `data`; waits while too much is in flight. A place is written once.
-  absl::Status Write(uint64_t offset_bytes, std::string data);
+  // Queues what is not zeros of `data`, whole blocks (DiskDigest) but for the disk's last; waits
+  // while too much is in flight. A place is written once.
+  absl::Status Write(uint64_t offset_bytes, absl::string_view data);
   absl::Status Resize(Bytes size);
+
+  // Of all that was written.
+  std::string Digest() const { return digest_.Get(size_); }
 
   // Makes the image of what was written: the last step. When another import of the same source was
   // faster, its image. Errors: ALREADY_EXISTS (IMAGE_EXISTS, from another source).
@@ -67,9 +78,11 @@ class StagedImage {
   ImageCatalog& catalog_;
   const std::string operation_id_;
   const std::string image_id_;
+  const Purpose purpose_;
   const block::ImageName name_;
-  std::unique_ptr<block::ImageWriter> writer_;
+  std::unique_ptr<block::ImageWriter> writer_;  // none where nothing is made
   Bytes size_;
+  DiskDigest digest_;
 };
 
 }  // namespace hvagent::operations

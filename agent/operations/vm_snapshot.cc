@@ -19,7 +19,7 @@ constexpr int kThawAttempts = 3;
 // What a clone inherits from the root disk and is not true of an image.
 const std::vector<std::string>& InheritedKeys() {
   static const auto* const keys =
-      new std::vector<std::string>{kDigestKey, kFormatKey, reconcile::kOwnerKey};
+      new std::vector<std::string>{kSha256Key, kDiskDigestKey, kFormatKey, reconcile::kOwnerKey};
   return *keys;
 }
 

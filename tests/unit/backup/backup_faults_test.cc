@@ -145,6 +145,38 @@ TEST(BackupFaultsTest, AnIncrementThatWasOvertakenIsStillRight) {
   }
 }
 
+// The other job is cut off too, wherever, and the first goes on with a base that is neither's.
+TEST(BackupFaultsTest, AnIncrementThatWasOvertakenByOneThatWasCutOffIsStillRight) {
+  const absl::Status timeout =
+      Error(absl::StatusCode::kDeadlineExceeded, "CEPH_TIMEOUT", "no answer");
+  bool first_ends = false;
+  for (int nth = 1; !first_ends; ++nth) {
+    bool other_ends = false;
+    for (int other_nth = 1; !other_ends && !first_ends; ++other_nth) {
+      SCOPED_TRACE(absl::StrCat(nth, " and ", other_nth));
+      BackupFixture fixture(kDisk);
+      ASSERT_OK(fixture.world.Create(kVolume, false));
+      fixture.Write(1000, std::string(9000, 'i'));
+      const auto job = fixture.world.BeginCreate(kVolume, true);
+      fixture.block.FailNth(nth, timeout);
+      first_ends = fixture.world.Run(job).ok();
+      fixture.block.FailNth(0, absl::OkStatus());
+      fixture.Write(3000, std::string(50, 'j'));
+      const auto other = fixture.world.BeginCreate(kVolume, true);
+      fixture.block.FailNth(other_nth, timeout);
+      other_ends = fixture.world.Run(other).ok();
+      fixture.block.FailNth(0, absl::OkStatus());
+      ASSERT_OK(fixture.world.Run(job));
+      ASSERT_OK(fixture.world.Verify(job->id()));
+      ASSERT_OK(fixture.world.Run(other));
+      ASSERT_OK(fixture.world.Verify(other->id()));
+      const auto last = fixture.world.Create(kVolume, true);
+      ASSERT_OK(last);
+      ExpectWhole(fixture, last->id(), fixture.Content());
+    }
+  }
+}
+
 TEST(BackupFaultsTest, ARestoreThatWasCutOffIsGoneOnWith) {
   for (const bool in_place : {false, true}) {
     std::string content;

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/block/memory_block_store.h"
+#include "agent/operations/disk_digest.h"
 #include "agent/operations/operation_table.h"
 #include "agent/operations/sha256.h"
 #include "base/error.h"
@@ -33,6 +34,41 @@ std::string DigestOf(absl::string_view content) {
   Sha256 hash;
   hash.Update(content);
   return hash.HexDigest();
+}
+
+std::string DiskDigestOf(absl::string_view disk) {
+  DiskDigest digest;
+  digest.Add(0, disk);
+  return digest.Get(Bytes(disk.size()));
+}
+
+// A disk whose first cluster is compressed, which only the decoder reads.
+std::string CompressedQcow2(absl::string_view data) {
+  // A stored block of raw deflate: what follows it is not read.
+  std::string file = imports::Qcow2File(MiB(10).count(), "stored");
+  constexpr uint64_t kCompressed = uint64_t{1} << 62;
+  constexpr size_t kBody = 5 * imports::kTestClusterBytes;
+  std::string cluster(imports::kTestClusterBytes, '\0');
+  cluster.replace(0, data.size(), data.data(), data.size());
+  std::string deflated;
+  // In two blocks: one holds 65,535 bytes at most.
+  const auto add_block = [&](absl::string_view part, bool is_last) {
+    const auto length = static_cast<uint16_t>(part.size());
+    const auto inverse = static_cast<uint16_t>(~length);
+    deflated += is_last ? '\1' : '\0';
+    for (const uint16_t number : {length, inverse}) {
+      deflated += static_cast<char>(number & 0xff);
+      deflated += static_cast<char>(number >> 8);
+    }
+    deflated.append(part.data(), part.size());
+  };
+  add_block(absl::string_view(cluster).substr(0, 4096), /*is_last=*/false);
+  add_block(absl::string_view(cluster).substr(4096), /*is_last=*/true);
+  file.resize(kBody + 2 * imports::kTestClusterBytes);
+  file.replace(kBody, deflated.size(), deflated);
+  // 128 further sectors: clusters of 64 KiB have 8 bits for them, from bit 54 on.
+  imports::Poke(file, 4 * imports::kTestClusterBytes, kCompressed | uint64_t{128} << 54 | kBody, 8);
+  return file;
 }
 
 // Mostly zeros, with data where pieces meet and at the end.
@@ -101,28 +137,82 @@ TEST_F(ImageFileImportTest, ARawFileBecomesAnImage) {
   EXPECT_THAT(Pool(), ElementsAre(kId));
 }
 
-TEST_F(ImageFileImportTest, HolesOfTheFileAreInItsDigestToo) {
+TEST_F(ImageFileImportTest, HolesOfTheFileAreInItsDigestsToo) {
   Write("disk.raw", "begin");
   std::filesystem::resize_file(options_.folder + "/disk.raw", 8 << 20);
   std::string whole(8 << 20, '\0');
   whole.replace(0, 5, "begin");
-  const auto image = Import("disk.raw");
+  const auto image = Import("disk.raw", Image::RAW, DigestOf(whole));
   ASSERT_OK(image);
   EXPECT_EQ(image->sha256(), DigestOf(whole));
+  EXPECT_EQ(image->disk_digest(), DiskDigestOf(whole));
   EXPECT_TRUE(Read() == whole);
+}
+
+TEST_F(ImageFileImportTest, TheSha256IsNotMadeWhereNobodyAsksForIt) {
+  Write("disk.raw", Disk());
+  const auto image = Import("disk.raw");
+  ASSERT_OK(image);
+  EXPECT_EQ(image->sha256(), "");
+  EXPECT_EQ(image->disk_digest(), DiskDigestOf(Disk()));
+  Write("disk.raw", Disk().replace(1000, 1, "x"));
+  EXPECT_THAT(Import("disk.raw"), Fails(absl::StatusCode::kAlreadyExists, "IMAGE_EXISTS"));
+  EXPECT_TRUE(Read() == Disk());
+}
+
+// The disk is the same, whatever was known of it when it was imported.
+TEST_F(ImageFileImportTest, TheSameFileIsKnownByEitherDigest) {
+  Write("disk.raw", Disk());
+  ASSERT_OK(Import("disk.raw"));
+  EXPECT_OK(Import("disk.raw", Image::RAW, DigestOf(Disk())));
+  ASSERT_OK(catalog_.Delete(kId));
+  ASSERT_OK(Import("disk.raw", Image::RAW, DigestOf(Disk())));
+  EXPECT_OK(Import("disk.raw"));
+}
+
+// As agents made them before there were digests of disks.
+TEST_F(ImageFileImportTest, AnImageWithNothingButASha256IsComparedByThat) {
+  const block::ImageName name{"images", "", kId};
+  ASSERT_OK(block_.CreateImage(name, Bytes(Disk().size()), MiB(8)));
+  ASSERT_OK(block_.AmendImage(
+      name, {.grow_to = {}, .metadata = {{kSha256Key, DigestOf(Disk())}}, .remove_metadata = {}}));
+  ASSERT_OK(block_.CreateProtectedSnapshot({name, kGoldenSnapshot}));
+  Write("disk.raw", Disk());
+  EXPECT_OK(Import("disk.raw"));
+  Write("disk.raw", Disk().replace(1000, 1, "x"));
+  EXPECT_THAT(Import("disk.raw"), Fails(absl::StatusCode::kAlreadyExists, "IMAGE_EXISTS"));
 }
 
 TEST_F(ImageFileImportTest, TheDiskInAQcow2FileBecomesAnImage) {
   const std::string data(imports::kTestClusterBytes, 'd');
   const std::string file = imports::Qcow2File(MiB(10).count(), data);
   Write("disk.qcow2", file);
-  const auto image = Import("disk.qcow2", Image::QCOW2);
+  const auto image = Import("disk.qcow2", Image::QCOW2, DigestOf(file));
   ASSERT_OK(image);
   EXPECT_EQ(image->size_bytes(), MiB(10).count());
   EXPECT_EQ(image->sha256(), DigestOf(file)) << "the digest is the file's, not the disk's";
   EXPECT_EQ(image->source_format(), Image::QCOW2);
   const std::string disk = data + std::string(MiB(10).count() - data.size(), '\0');
+  EXPECT_EQ(image->disk_digest(), DiskDigestOf(disk));
   EXPECT_TRUE(Read() == disk);
+}
+
+TEST_F(ImageFileImportTest, CompressedClustersAreReadByTheDecoderAndMakeTheSameDisk) {
+  Write("disk.qcow2", CompressedQcow2("data"));
+  const auto image = Import("disk.qcow2", Image::QCOW2);
+  ASSERT_OK(image);
+  const std::string disk = "data" + std::string(MiB(10).count() - 4, '\0');
+  EXPECT_TRUE(Read() == disk);
+  EXPECT_EQ(image->disk_digest(), DiskDigestOf(disk));
+}
+
+TEST_F(ImageFileImportTest, OnlyAFileThatIsNotPlainNeedsTheSandbox) {
+  options_.decoder.sandbox_program = "/nowhere/bwrap";
+  Write("plain.qcow2", imports::Qcow2File(MiB(1).count(), "data"));
+  Write("compressed.qcow2", CompressedQcow2("data"));
+  EXPECT_THAT(Import("compressed.qcow2", Image::QCOW2),
+              Fails(absl::StatusCode::kFailedPrecondition, "SANDBOX_UNAVAILABLE"));
+  EXPECT_OK(Import("plain.qcow2", Image::QCOW2));
 }
 
 TEST_F(ImageFileImportTest, AQcow2FileThatIsDeclaredRawIsItsBytes) {
@@ -211,7 +301,7 @@ TEST_F(ImageFileImportTest, WhatWasCutOffByAStopIsDoneWhenItIsCalledAgain) {
 // Whichever call to Ceph fails, with or without having had its effect: there is a whole image or
 // none, and called again the job comes to its end.
 TEST_F(ImageFileImportTest, WhicheverCephCallFailsThereIsAWholeImageOrNone) {
-  Write("disk.qcow2", imports::Qcow2File(MiB(1).count(), "data"));
+  Write("disk.qcow2", CompressedQcow2("data"));
   for (const Effect effect : {Effect::kNone, Effect::kDone}) {
     for (int nth = 1;; ++nth) {
       SCOPED_TRACE(nth);

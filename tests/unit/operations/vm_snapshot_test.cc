@@ -91,12 +91,12 @@ TEST_F(VmSnapshotTest, MakesAnImageOfItsOwnThatVmsCanBeClonedFrom) {
 // Else the next VM's new root disk would look like another VM's.
 TEST_F(VmSnapshotTest, TheImageSaysNeitherTheVmsMarkNorItsImagesDigest) {
   ASSERT_OK(node_.block.AmendImage(
-      node_.RootDisk(), {.metadata = {{kDigestKey, "of the image"}, {kFormatKey, "qcow2"}}}));
+      node_.RootDisk(), {.metadata = {{kSha256Key, "of the image"}, {kFormatKey, "qcow2"}}}));
   ASSERT_OK(snapshots_.Run(*Begin()));
   const auto image = node_.block.GetImage({"images", "", kNewImage});
   ASSERT_OK(image);
   EXPECT_FALSE(image->metadata.contains(reconcile::kOwnerKey));
-  EXPECT_FALSE(image->metadata.contains(kDigestKey));
+  EXPECT_FALSE(image->metadata.contains(kSha256Key));
   EXPECT_FALSE(image->metadata.contains(kFormatKey));
 }
 
