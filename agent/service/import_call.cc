@@ -1,6 +1,5 @@
 #include "agent/service/import_call.h"
 
-
 #include "agent/service/grpc_status.h"
 #include "base/error.h"
 #include "base/status_macros.h"
