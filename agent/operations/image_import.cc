@@ -88,7 +88,7 @@ absl::Status ImageImport::Prepare() {
   return absl::OkStatus();
 }
 
-absl::Status ImageImport::Write(std::string chunk) {
+absl::Status ImageImport::Write(absl::string_view chunk) {
   if (operation_->cancel_requested()) {
     return absl::CancelledError("the import was cancelled");
   }

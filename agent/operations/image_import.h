@@ -43,7 +43,7 @@ class ImageImport {
 
   // Takes the next bytes. Runs of zeros are not written. Blocks while too much is in flight.
   // Errors: INVALID_ARGUMENT (more than size_bytes came), CANCELLED, or of Ceph; then Abort.
-  absl::Status Write(std::string chunk);
+  absl::Status Write(absl::string_view chunk);
 
   // The client says that it has sent everything, `total_bytes` in all. Where the header promised no
   // size, only this tells a whole stream from one that was cut.

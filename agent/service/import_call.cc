@@ -1,7 +1,5 @@
 #include "agent/service/import_call.h"
 
-#include <utility>
-
 #include "agent/service/grpc_status.h"
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -62,7 +60,7 @@ absl::Status ImportCall::TakeChunk() {
   if (message_.chunk().size() > kMaxChunkBytes) {
     return InvalidField("chunk", "is larger than 1 MiB");
   }
-  return import_->Write(std::move(*message_.mutable_chunk()));
+  return import_->Write(message_.chunk());
 }
 
 // The stream was cut, cancelled, or has come to its proper end.
