@@ -171,7 +171,9 @@ TEST_F(ImportStreamTest, WhatCephCouldNotRemoveGoesWhenItIsBack) {
   ASSERT_TRUE(stream.SendHeader(disk_.size()));
   const std::string operation = stream.OperationId();
   agent_.block().SetHealth(Error(absl::StatusCode::kUnavailable, "CEPH_UNAVAILABLE", "away"));
-  stream.SendChunk(disk_.substr(0, 1 << 20));
+  for (size_t at = 0; at < disk_.size(); at += 1 << 20) {
+    stream.SendChunk(disk_.substr(at, 1 << 20));
+  }
   EXPECT_THAT(stream.Finish(), Fails(absl::StatusCode::kUnavailable, "CEPH_UNAVAILABLE"));
   agent_.block().SetHealth(absl::OkStatus());
   while (true) {
