@@ -56,10 +56,13 @@ freezer_set() {
 }
 
 # freezer_kill PLACE: SIGKILL to each of its processes, which a frozen one takes before it runs another instruction.
+# The kernel shows a process that is just being reaped as 0, which to kill(1) is everybody in our own process group.
 freezer_kill() {
   local group pid
   group=$(freezer_of "$1") && [ -d "$group" ] || return 0
-  while read -r pid; do kill -KILL "$pid" 2>/dev/null || true; done <"$group/cgroup.procs"
+  while read -r pid; do
+    [ "$pid" -eq 0 ] || kill -KILL "$pid" 2>/dev/null || true
+  done <"$group/cgroup.procs"
   ! freezer_is "$1" FROZEN || freezer_set "$1" THAWED
 }
 
