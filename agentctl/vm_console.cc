@@ -133,11 +133,12 @@ ExitCode OpenConsole(Cli& cli, const ConsoleWish& wish) {
           const RawTerminal terminal(STDIN_FILENO);
           const Typist typist(*stream, context, terminal.is_terminal());
           while (local.ok() && stream->Read(&output)) {
-            if (!WriteOut(output.data())) local = CannotWrite();
+            if (WriteOut(output.data())) continue;
+            local = CannotWrite();
+            context.TryCancel();  // so that what is being typed does not wait for the guest
           }
           left = typist.left();
         }
-        if (!local.ok()) context.TryCancel();
         return stream->Finish();
       });
   if (!local.ok()) return cli.Fail({what, "", local});

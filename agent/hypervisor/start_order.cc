@@ -40,10 +40,16 @@ absl::Status PrepareStartOrders(const std::string& dir) {
   std::error_code error;
   std::filesystem::create_directories(dir, error);
   if (error) return Failed("make", dir, error.value());
-  for (const auto& entry : std::filesystem::directory_iterator(dir, error)) {
-    std::filesystem::remove(entry.path(), error);
+  std::filesystem::directory_iterator entry(dir, error);
+  for (const std::filesystem::directory_iterator end; !error && entry != end;
+       entry.increment(error)) {
+    // Whatever else somebody keeps there is not ours.
+    if (!Uuid::Parse(entry->path().filename().string()).ok()) continue;
+    if (::unlink(entry->path().c_str()) != 0 && errno != ENOENT) {
+      return Failed("remove", entry->path().string(), errno);
+    }
   }
-  if (error) return Failed("empty", dir, error.value());
+  if (error) return Failed("look through", dir, error.value());
   return absl::OkStatus();
 }
 

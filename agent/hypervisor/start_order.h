@@ -27,7 +27,7 @@ class StartOrder {
   std::string path_;  // empty: none
 };
 
-// Makes `dir`, and takes back what an agent that died had ordered.
+// Makes `dir`, and takes back what an agent that died had ordered. Other files are left alone.
 // Errors: INTERNAL (START_ORDER_FAILED).
 absl::Status PrepareStartOrders(const std::string& dir);
 
