@@ -29,20 +29,10 @@ class Notices {
 
   // Waits for a notice of this one, or of all for nullopt, and forgets it. Returns false when none
   // came within a generous time.
-  bool Await(Notice notice) {
-    const absl::Duration deadline = SystemClock().Monotonic() + absl::Minutes(1);
-    MutexLock lock(mutex_);
-    while (true) {
-      const auto found = std::find(notices_.begin(), notices_.end(), notice);
-      if (found != notices_.end()) {
-        notices_.erase(found);
-        return true;
-      }
-      const absl::Duration left = deadline - SystemClock().Monotonic();
-      if (left <= absl::ZeroDuration()) return false;
-      changed_.WaitFor(mutex_, left);
-    }
-  }
+  bool Await(Notice notice) { return AwaitOneOf({notice}); }
+
+  // As Await, but a notice of all does as well: it stands for each that waited when it was given.
+  bool AwaitLookAt(const Uuid& uuid) { return AwaitOneOf({uuid, std::nullopt}); }
 
   void Forget() {
     MutexLock lock(mutex_);
@@ -56,6 +46,22 @@ class Notices {
   }
 
  private:
+  bool AwaitOneOf(const std::vector<Notice>& wanted) {
+    const absl::Duration deadline = SystemClock().Monotonic() + absl::Minutes(1);
+    MutexLock lock(mutex_);
+    while (true) {
+      const auto found =
+          std::find_first_of(notices_.begin(), notices_.end(), wanted.begin(), wanted.end());
+      if (found != notices_.end()) {
+        notices_.erase(found);
+        return true;
+      }
+      const absl::Duration left = deadline - SystemClock().Monotonic();
+      if (left <= absl::ZeroDuration()) return false;
+      changed_.WaitFor(mutex_, left);
+    }
+  }
+
   Mutex mutex_;
   CondVar changed_;
   std::vector<Notice> notices_ ABSL_GUARDED_BY(mutex_);

@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "domain_xml/secret_use.h"
 #include "gmock/gmock.h"
-#include "tests/support/notices.h"
 #include "tests/support/status_matchers.h"
 
 namespace hvagent::hypervisor {
@@ -46,6 +45,11 @@ HypervisorContract::TestDomain HypervisorContract::DefinedDomain() {
   const TestDomain domain = NewDomain();
   EXPECT_THAT(hypervisor().DefineDomain(Xml(domain)), IsOk());
   return domain;
+}
+
+void HypervisorContract::Listen(Notices& notices) {
+  hypervisor().SetListener(notices.Listener());
+  ASSERT_TRUE(notices.AwaitLookAt(DefinedDomain().uuid));
 }
 
 HypervisorContract::TestDomain HypervisorContract::RunningDomain() {
@@ -287,7 +291,7 @@ TEST_P(HypervisorContract, SaysWhyAGuestIsOff) {
   Notices notices;
   hypervisor().SetListener(notices.Listener());
   ASSERT_THAT(hypervisor().ShutdownDomain(domain.uuid), IsOk());
-  while (StateOf(domain) != DomainState::kShutOff) ASSERT_TRUE(notices.Await(domain.uuid));
+  while (StateOf(domain) != DomainState::kShutOff) ASSERT_TRUE(notices.AwaitLookAt(domain.uuid));
   EXPECT_EQ(hypervisor().GetDomain(domain.uuid)->reason, StateReason::kGuestShutDown);
   hypervisor().SetListener(nullptr);
 }
@@ -299,7 +303,7 @@ TEST_P(HypervisorContract, ShutdownPressesThePowerButton) {
   EXPECT_THAT(hypervisor().ShutdownDomain(domain.uuid), IsOk());
   if (subject().guests_obey_power_button()) {
     // Later than the notices of the start, which may come now too.
-    while (StateOf(domain) != DomainState::kShutOff) ASSERT_TRUE(notices.Await(domain.uuid));
+    while (StateOf(domain) != DomainState::kShutOff) ASSERT_TRUE(notices.AwaitLookAt(domain.uuid));
     EXPECT_THAT(hypervisor().ShutdownDomain(domain.uuid), IsOk());
   } else {
     EXPECT_EQ(StateOf(domain), DomainState::kRunning);
@@ -440,7 +444,7 @@ TEST_P(HypervisorContract, TransientGuestHasNoDefinition) {
 
 TEST_P(HypervisorContract, TellsListenerOfEveryChange) {
   Notices notices;
-  hypervisor().SetListener(notices.Listener());
+  Listen(notices);
   const TestDomain domain = DefinedDomain();
   EXPECT_TRUE(notices.Await(domain.uuid)) << "defined";
   EXPECT_THAT(hypervisor().StartDomain(domain.uuid), IsOk());
@@ -456,7 +460,7 @@ TEST_P(HypervisorContract, RemovedListenerHearsNoMore) {
   Notices removed;
   Notices listening;
   hypervisor().SetListener(removed.Listener());
-  hypervisor().SetListener(listening.Listener());
+  Listen(listening);
   const size_t before = removed.Left().size();
   const TestDomain domain = DefinedDomain();
   EXPECT_TRUE(listening.Await(domain.uuid));

@@ -13,6 +13,7 @@
 
 #include "agent/hypervisor/hypervisor.h"
 #include "gtest/gtest.h"
+#include "tests/support/notices.h"
 
 namespace hvagent::hypervisor {
 
@@ -60,6 +61,9 @@ class HypervisorContract : public ::testing::TestWithParam<HypervisorFactory> {
   enum class Maker { kUs, kOthers };
   std::string XmlWithSecret(const TestDomain& domain, const Uuid& secret, Maker maker);
   TestDomain DefinedDomain();
+  // Sets the listener, and returns when changes from here on are told by name: what came while
+  // nobody listened is one notice of all, and so is a change that comes before that one is given.
+  void Listen(hvagent::testing::Notices& notices);
   TestDomain RunningDomain();
 
   std::string Definition(const TestDomain& domain);

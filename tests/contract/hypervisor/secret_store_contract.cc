@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
-#include "tests/support/notices.h"
 #include "tests/support/status_matchers.h"
 
 namespace hvagent::hypervisor {
@@ -55,6 +54,11 @@ std::vector<SecretRecord> SecretStoreContract::List() {
   auto records = store().List();
   EXPECT_THAT(records, IsOk());
   return records.ok() ? *std::move(records) : std::vector<SecretRecord>();
+}
+
+void SecretStoreContract::Listen(Notices& notices) {
+  store().SetListener(notices.Listener());
+  ASSERT_TRUE(notices.AwaitLookAt(DefinedRecord().uuid));
 }
 
 namespace {
@@ -169,7 +173,7 @@ TEST_P(SecretStoreContract, UndefineRemovesSecretWithItsValue) {
 
 TEST_P(SecretStoreContract, TellsListenerOfEveryChange) {
   Notices notices;
-  store().SetListener(notices.Listener());
+  Listen(notices);
   const SecretRecord record = DefinedRecord();
   EXPECT_TRUE(notices.Await(record.uuid)) << "defined";
   EXPECT_THAT(store().SetValue(record.uuid, SecretBytes("first")), IsOk());
@@ -200,7 +204,7 @@ TEST_P(SecretStoreContract, RemovedListenerHearsNoMore) {
   Notices removed;
   Notices listening;
   store().SetListener(removed.Listener());
-  store().SetListener(listening.Listener());
+  Listen(listening);
   const size_t before = removed.Left().size();
   EXPECT_TRUE(listening.Await(DefinedRecord().uuid));
   EXPECT_EQ(removed.Left().size(), before);

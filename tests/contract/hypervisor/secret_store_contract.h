@@ -12,6 +12,7 @@
 
 #include "gtest/gtest.h"
 #include "secrets/secret_store.h"
+#include "tests/support/notices.h"
 
 namespace hvagent::hypervisor {
 
@@ -45,6 +46,9 @@ class SecretStoreContract : public ::testing::TestWithParam<SecretStoreFactory> 
   // Its value, or the error as text.
   std::string ValueOf(const secrets::SecretRecord& record);
   std::vector<secrets::SecretRecord> List();
+  // Sets the listener, and returns when changes from here on are told by name: what came while
+  // nobody listened is one notice of all, and so is a change that comes before that one is given.
+  void Listen(hvagent::testing::Notices& notices);
 
  private:
   std::unique_ptr<SecretStoreUnderTest> subject_;
