@@ -1,7 +1,5 @@
 #include "agent/reconcile/pushes.h"
 
-#include <limits>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -56,6 +54,19 @@ v1::VmChange Shown(const VmRecord& vm, v1::VmChange::Kind kind) {
 
 }  // namespace
 
+// A VM of the push.
+struct Pushes::Wish {
+  Uuid uuid;
+  const state::VmHead* head = nullptr;  // null: there is no such VM
+  bool known = false;                   // its record says so already
+  // Once it is admitted, and its UUID was canonical: how it was said.
+  bool admitted = false;
+  std::string bytes;
+  // Of the record that says so, once it is decided.
+  int64_t generation = 0;
+  absl::Time create_time;
+};
+
 // What a push makes of what is stored.
 struct Pushes::Decision {
   std::vector<state::VmChange> changes;
@@ -86,11 +97,14 @@ Pushes::Pushes(state::StateStore& state, state::RequestLog& requests, VmWorker& 
       reconciler_(reconciler),
       clock_(clock) {}
 
-absl::StatusOr<v1::PushStateResponse> Pushes::Push(const v1::PushStateRequest& push,
+absl::StatusOr<v1::PushStateResponse> Pushes::Push(v1::PushStateRequest& push,
                                                    const std::string& digest,
-                                                   const state::RequestKey& request,
+                                                   const state::RequestKey& request, Admit admit,
                                                    absl::FunctionRef<absl::Status()> prepare) {
   const MutexLock lock(pushing_);
+  ASSIGN_OR_RETURN(Heads heads, state_.ListVmHeads());
+  std::vector<Wish> wishes(push.vms_size());
+  RETURN_IF_ERROR(AdmitVms(heads, admit, push, wishes));
   ASSIGN_OR_RETURN(PushRecord last, state_.GetLastPush());
   std::optional<PushRecord> now;
   bool repeated = false;
@@ -106,8 +120,7 @@ absl::StatusOr<v1::PushStateResponse> Pushes::Push(const v1::PushStateRequest& p
     if (repeated) {
       decision.response.set_unchanged(static_cast<uint32_t>(push.vms_size()));
     } else {
-      ASSIGN_OR_RETURN(const Stored stored, Load(push));
-      ASSIGN_OR_RETURN(decision, Decide(push, stored));
+      ASSIGN_OR_RETURN(decision, Decide(push, heads, wishes));
     }
     if (attempt == 1) RETURN_IF_ERROR(prepare());
     if (!repeated) {
@@ -116,9 +129,14 @@ absl::StatusOr<v1::PushStateResponse> Pushes::Push(const v1::PushStateRequest& p
       } else {
         const absl::Status committed =
             requests_.Commit({.vms = decision.changes, .push = now}, request);
-        if (absl::IsAborted(committed) && attempt < kAttempts) continue;
+        if (absl::IsAborted(committed) && attempt < kAttempts) {
+          ASSIGN_OR_RETURN(heads, state_.ListVmHeads());
+          RETURN_IF_ERROR(AdmitVms(heads, admit, push, wishes));
+          continue;
+        }
         RETURN_IF_ERROR(committed);
         if (now.has_value()) last = *now;
+        Remember(push, wishes);
         for (const state::VmChange& change : decision.changes) reconciler_.Enqueue(change.vm.uuid);
       }
     }
@@ -127,6 +145,39 @@ absl::StatusOr<v1::PushStateResponse> Pushes::Push(const v1::PushStateRequest& p
     decision.response.set_generation(last.generation);
     return std::move(decision.response);
   }
+}
+
+absl::Status Pushes::AdmitVms(const Heads& heads, Admit admit, v1::PushStateRequest& push,
+                              std::vector<Wish>& wishes) {
+  const bool controlled = push.term() != 0;
+  for (int i = 0; i < push.vms_size(); ++i) {
+    Wish& wish = wishes[i];
+    if (!wish.admitted) {
+      const v1::VmSpec& said = push.vms(i).spec();
+      const state::VmHead* head = known_.Find(said, heads);
+      wish.known = head != nullptr && !head->deleting && (head->claimed || !controlled);
+      if (wish.known) {
+        wish.uuid = head->uuid;
+        wish.head = head;
+        continue;
+      }
+      ASSIGN_OR_RETURN(v1::VmSpec admitted, admit(said, absl::StrCat("vms[", i, "].spec")));
+      ASSIGN_OR_RETURN(wish.uuid, Uuid::Parse(admitted.uuid()));
+      if (said.uuid() == admitted.uuid()) wish.bytes = KnownSpecs::BytesOf(said);
+      *push.mutable_vms(i)->mutable_spec() = std::move(admitted);
+      wish.admitted = true;
+    }
+    wish.head = FindHead(heads, wish.uuid);
+  }
+  return absl::OkStatus();
+}
+
+void Pushes::Remember(const v1::PushStateRequest& push, std::vector<Wish>& wishes) {
+  for (Wish& wish : wishes) {
+    if (wish.bytes.empty()) continue;
+    known_.Remember(wish.uuid, std::move(wish.bytes), wish.generation, wish.create_time);
+  }
+  if (push.kind() == v1::PushStateRequest::FULL) known_.ForgetOthers(push);
 }
 
 absl::StatusOr<std::optional<PushRecord>> Pushes::TakeTurn(const v1::PushStateRequest& push,
@@ -152,54 +203,42 @@ absl::StatusOr<std::optional<PushRecord>> Pushes::TakeTurn(const v1::PushStateRe
   return std::nullopt;
 }
 
-absl::StatusOr<Pushes::Stored> Pushes::Load(const v1::PushStateRequest& push) {
-  Stored stored;
-  if (push.kind() == v1::PushStateRequest::FULL) {
-    ASSIGN_OR_RETURN(std::vector<VmRecord> all,
-                     state_.ListVms(Uuid(), std::numeric_limits<size_t>::max()));
-    for (VmRecord& vm : all) stored.emplace_hint(stored.end(), vm.uuid, std::move(vm));
-    return stored;
-  }
-  std::vector<absl::string_view> named;
-  for (const v1::PushedVm& vm : push.vms()) named.push_back(vm.spec().uuid());
-  for (const v1::PushedDeletion& deletion : push.deletions()) named.push_back(deletion.uuid());
-  for (const absl::string_view id : named) {
-    ASSIGN_OR_RETURN(const Uuid uuid, Uuid::Parse(id));
-    ASSIGN_OR_RETURN(auto vm, state_.GetVm(uuid));
-    if (vm.has_value()) stored.emplace(uuid, *std::move(vm));
-  }
-  return stored;
-}
-
 absl::StatusOr<Pushes::Decision> Pushes::Decide(const v1::PushStateRequest& push,
-                                                const Stored& stored) {
+                                                const Heads& heads, std::vector<Wish>& wishes) {
   Decision decision;
   for (int i = 0; i < push.vms_size(); ++i) {
-    RETURN_IF_ERROR(Annotate(DecideVm(push.vms(i), push.term() != 0, stored, decision),
-                             absl::StrCat("vms[", i, "]")));
+    const absl::Status decided = DecideVm(push.vms(i), push.term() != 0, wishes[i], decision);
+    if (!decided.ok()) return Annotate(decided, absl::StrCat("vms[", i, "]"));
   }
   for (int i = 0; i < push.deletions_size(); ++i) {
-    RETURN_IF_ERROR(Annotate(DecideDeletion(push.deletions(i), stored, decision),
-                             absl::StrCat("deletions[", i, "]")));
+    RETURN_IF_ERROR(
+        Annotate(DecideDeletion(push.deletions(i), decision), absl::StrCat("deletions[", i, "]")));
   }
   if (push.kind() == v1::PushStateRequest::FULL) {
-    RETURN_IF_ERROR(DecideLeftOut(push, stored, decision));
+    RETURN_IF_ERROR(DecideLeftOut(push, heads, wishes, decision));
   }
   return decision;
 }
 
-absl::Status Pushes::DecideVm(const v1::PushedVm& pushed, bool controlled, const Stored& stored,
+absl::Status Pushes::DecideVm(const v1::PushedVm& pushed, bool controlled, Wish& wish,
                               Decision& decision) {
-  ASSIGN_OR_RETURN(const Uuid uuid, Uuid::Parse(pushed.spec().uuid()));
-  std::optional<VmRecord> before;
-  if (const auto it = stored.find(uuid); it != stored.end()) before = it->second;
   if (pushed.has_if_generation()) {
     RETURN_IF_ERROR(CheckSeen(pushed.spec().uuid(), pushed.if_generation(),
-                              before.has_value() ? before->generation : 0));
+                              wish.head == nullptr ? 0 : wish.head->generation));
+  }
+  if (wish.known) {
+    decision.response.set_unchanged(decision.response.unchanged() + 1);
+    return absl::OkStatus();
+  }
+  std::optional<VmRecord> before;
+  if (wish.head != nullptr) {
+    ASSIGN_OR_RETURN(before, state_.GetVm(wish.uuid));
   }
   ASSIGN_OR_RETURN(DecidedChange decided,
                    DecideChange(before, pushed.spec(), worker_, clock_.Now()));
   VmRecord& vm = decided.change.vm;
+  wish.generation = vm.generation;
+  wish.create_time = vm.create_time;
   const bool claims = controlled && !vm.claimed;
   vm.claimed = vm.claimed || controlled;
   if (!before.has_value()) {
@@ -214,11 +253,10 @@ absl::Status Pushes::DecideVm(const v1::PushedVm& pushed, bool controlled, const
   return absl::OkStatus();
 }
 
-absl::Status Pushes::DecideDeletion(const v1::PushedDeletion& pushed, const Stored& stored,
-                                    Decision& decision) {
+absl::Status Pushes::DecideDeletion(const v1::PushedDeletion& pushed, Decision& decision) {
   ASSIGN_OR_RETURN(const Uuid uuid, Uuid::Parse(pushed.uuid()));
-  const auto it = stored.find(uuid);
-  const int64_t generation = it == stored.end() ? 0 : it->second.generation;
+  ASSIGN_OR_RETURN(const auto stored, state_.GetVm(uuid));
+  const int64_t generation = stored.has_value() ? stored->generation : 0;
   if (pushed.has_if_generation()) {
     if (generation == 0) {
       return Error(absl::StatusCode::kNotFound, "VM_NOT_FOUND",
@@ -226,26 +264,27 @@ absl::Status Pushes::DecideDeletion(const v1::PushedDeletion& pushed, const Stor
     }
     RETURN_IF_ERROR(CheckSeen(pushed.uuid(), pushed.if_generation(), generation));
   }
-  if (generation != 0 && !it->second.deleting) decision.AddDeletion(it->second);
+  if (stored.has_value() && !stored->deleting) decision.AddDeletion(*stored);
   return absl::OkStatus();
 }
 
-absl::Status Pushes::DecideLeftOut(const v1::PushStateRequest& push, const Stored& stored,
-                                   Decision& decision) {
-  std::set<Uuid> named;
-  for (const v1::PushedVm& vm : push.vms()) {
-    ASSIGN_OR_RETURN(const Uuid uuid, Uuid::Parse(vm.spec().uuid()));
-    named.insert(uuid);
+absl::Status Pushes::DecideLeftOut(const v1::PushStateRequest& push, const Heads& heads,
+                                   const std::vector<Wish>& wishes, Decision& decision) {
+  std::vector<bool> named(heads.size());
+  for (const Wish& wish : wishes) {
+    if (wish.head != nullptr) named[wish.head - heads.data()] = true;
   }
   std::vector<std::string> deleted;
-  for (const auto& [uuid, vm] : stored) {
-    if (named.contains(uuid)) continue;
-    if (!vm.claimed) {
-      decision.response.add_unclaimed(uuid.ToString());
-    } else if (!vm.deleting) {
-      decision.AddDeletion(vm);
-      deleted.push_back(vm.spec.name());
+  for (size_t i = 0; i < heads.size(); ++i) {
+    if (named[i] || (heads[i].claimed && heads[i].deleting)) continue;
+    if (!heads[i].claimed) {
+      decision.response.add_unclaimed(heads[i].uuid.ToString());
+      continue;
     }
+    ASSIGN_OR_RETURN(const auto vm, state_.GetVm(heads[i].uuid));
+    if (!vm.has_value()) continue;
+    decision.AddDeletion(*vm);
+    deleted.push_back(vm->spec.name());
   }
   if (deleted.size() <= push.max_deletions()) return absl::OkStatus();
   const size_t count = deleted.size();

@@ -7,14 +7,16 @@
 #ifndef HVAGENT_AGENT_RECONCILE_PUSHES_H_
 #define HVAGENT_AGENT_RECONCILE_PUSHES_H_
 
-#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "agent/reconcile/desired_vms.h"
+#include "agent/reconcile/known_specs.h"
 #include "agent/reconcile/reconciler.h"
 #include "agent/reconcile/vm_worker.h"
 #include "agent/state/request_log.h"
@@ -30,22 +32,29 @@ v1::VmProblem ProblemOf(const std::string& uuid, const std::string& name, const 
 
 class Pushes {
  public:
+  // What the edge makes of a spec: checked and canonical. An error, whose field is under `path`,
+  // refuses the push.
+  using Admit =
+      absl::FunctionRef<absl::StatusOr<v1::VmSpec>(const v1::VmSpec& spec, absl::string_view path)>;
+
   // Everything passed by reference outlives this object.
   Pushes(state::StateStore& state, state::RequestLog& requests, VmWorker& worker, DesiredVms& vms,
          Reconciler& reconciler, const Clock& clock);
 
-  // `push` is valid (service/push_request.h) and its specs are normalized. `digest` is of what it
-  // says, so that the same push again is known. With dry_run, says only what would be done.
+  // `push` is valid (service/push_request.h) but for its specs, which `admit` makes canonical in
+  // place: all of them before anything is decided, but for those that say what they said when this
+  // VM was pushed last and has not changed since. `digest` is of what the push says, so that the
+  // same push again is known. With dry_run, says only what would be done.
   // `prepare` makes right what the VMs need: it is called once, when nothing is left that would
   // refuse the push, and its error does. It is called for the same push again, too.
   // Errors: as NodeService.PushState.
-  absl::StatusOr<v1::PushStateResponse> Push(const v1::PushStateRequest& push,
-                                             const std::string& digest,
-                                             const state::RequestKey& request,
+  absl::StatusOr<v1::PushStateResponse> Push(v1::PushStateRequest& push, const std::string& digest,
+                                             const state::RequestKey& request, Admit admit,
                                              absl::FunctionRef<absl::Status()> prepare);
 
  private:
-  using Stored = std::map<Uuid, state::VmRecord>;
+  using Heads = std::vector<state::VmHead>;
+  struct Wish;
   struct Decision;
 
   // Errors: FAILED_PRECONDITION (STALE_TERM, TERM_TAKEN, STALE_GENERATION, GENERATION_REUSED).
@@ -54,15 +63,19 @@ class Pushes {
                                                                    const std::string& digest,
                                                                    const state::PushRecord& last);
 
-  // The records that the push is about: all of the node's for a FULL one.
-  absl::StatusOr<Stored> Load(const v1::PushStateRequest& push);
-  absl::StatusOr<Decision> Decide(const v1::PushStateRequest& push, const Stored& stored);
-  absl::Status DecideVm(const v1::PushedVm& pushed, bool controlled, const Stored& stored,
+  // Looks up each VM of the push in `heads`, and admits those that are not known.
+  absl::Status AdmitVms(const Heads& heads, Admit admit, v1::PushStateRequest& push,
+                        std::vector<Wish>& wishes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(pushing_);
+  absl::StatusOr<Decision> Decide(const v1::PushStateRequest& push, const Heads& heads,
+                                  std::vector<Wish>& wishes);
+  absl::Status DecideVm(const v1::PushedVm& pushed, bool controlled, Wish& wish,
                         Decision& decision);
-  absl::Status DecideDeletion(const v1::PushedDeletion& pushed, const Stored& stored,
-                              Decision& decision);
-  static absl::Status DecideLeftOut(const v1::PushStateRequest& push, const Stored& stored,
-                                    Decision& decision);
+  absl::Status DecideDeletion(const v1::PushedDeletion& pushed, Decision& decision);
+  absl::Status DecideLeftOut(const v1::PushStateRequest& push, const Heads& heads,
+                             const std::vector<Wish>& wishes, Decision& decision);
+  // The push was accepted.
+  void Remember(const v1::PushStateRequest& push, std::vector<Wish>& wishes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(pushing_);
   // Adds what would be done for each change.
   void AddActions(Decision& decision);
 
@@ -73,6 +86,7 @@ class Pushes {
   Reconciler& reconciler_;
   const Clock& clock_;
   Mutex pushing_;  // one push at a time; single VMs may change meanwhile
+  KnownSpecs known_ ABSL_GUARDED_BY(pushing_);
 };
 
 }  // namespace hvagent::reconcile

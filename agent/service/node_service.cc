@@ -31,7 +31,7 @@ std::string ToText(const domain_xml::MonitorHost& host) {
 std::string NameIn(const v1::PushStateRequest& push, const v1::PushStateResponse& response,
                    const std::string& uuid) {
   for (const v1::PushedVm& vm : push.vms()) {
-    if (absl::EqualsIgnoreCase(vm.spec().uuid(), uuid)) return vm.spec().name();
+    if (vm.spec().uuid() == uuid) return vm.spec().name();
   }
   for (const v1::VmChange& change : response.changes()) {
     if (change.uuid() == uuid) return change.name();
@@ -114,13 +114,17 @@ absl::StatusOr<std::vector<SecretSync::Admitted>> NodeService::AdmitSecrets(
 absl::StatusOr<std::vector<SettleCall::Target>> NodeService::Push(v1::PushStateRequest& request,
                                                                   v1::PushStateResponse& response) {
   ASSIGN_OR_RETURN(const std::vector<SecretSync::Admitted> secrets, AdmitSecrets(request));
-  v1::PushStateRequest push = request;
-  RETURN_IF_ERROR(AdmitPush(options_.node_name, push));
+  RETURN_IF_ERROR(AdmitPush(request));
   // How it is asked changes nothing of what it says.
-  push.set_dry_run(false);
-  push.set_wait(false);
-  ASSIGN_OR_RETURN(const state::RequestKey key, KeyOf("NodeService.PushState", push));
-  push.set_dry_run(request.dry_run());
+  const bool dry_run = request.dry_run();
+  const bool wait = request.wait();
+  request.clear_dry_run();
+  request.clear_wait();
+  ASSIGN_OR_RETURN(const state::RequestKey key, TakeKey("NodeService.PushState", request));
+  request.set_dry_run(dry_run);
+  const auto admit = [this](const v1::VmSpec& spec, absl::string_view path) {
+    return AdmitVm(spec, path, options_.node_name);
+  };
   std::vector<v1::SyncSecretResponse> synced;
   const auto sync_secrets = [&]() -> absl::Status {
     for (const SecretSync::Admitted& secret : secrets) {
@@ -130,13 +134,13 @@ absl::StatusOr<std::vector<SettleCall::Target>> NodeService::Push(v1::PushStateR
     }
     return absl::OkStatus();
   };
-  ASSIGN_OR_RETURN(response, pushes_.Push(push, key.body_digest, key, sync_secrets));
+  ASSIGN_OR_RETURN(response, pushes_.Push(request, key.body_digest, key, admit, sync_secrets));
   for (v1::SyncSecretResponse& secret : synced) *response.add_secrets() = std::move(secret);
-  if (!request.wait() || request.dry_run()) return std::vector<SettleCall::Target>();
+  if (!wait || dry_run) return std::vector<SettleCall::Target>();
 
   std::map<std::string, int64_t> generations;
-  for (const v1::PushedVm& vm : push.vms()) generations[vm.spec().uuid()] = 0;
-  for (const v1::PushedDeletion& deletion : push.deletions()) generations[deletion.uuid()] = 0;
+  for (const v1::PushedVm& vm : request.vms()) generations[vm.spec().uuid()] = 0;
+  for (const v1::PushedDeletion& deletion : request.deletions()) generations[deletion.uuid()] = 0;
   for (const v1::VmChange& change : response.changes()) {
     generations[change.uuid()] = change.generation();
   }

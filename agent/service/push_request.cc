@@ -1,7 +1,6 @@
 #include "agent/service/push_request.h"
 
-#include <set>
-
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/names.h"
@@ -51,7 +50,7 @@ absl::StatusOr<v1::VmSpec> AdmitVm(const v1::VmSpec& spec, absl::string_view pat
   return admitted;
 }
 
-absl::Status AdmitPush(absl::string_view node, v1::PushStateRequest& push) {
+absl::Status AdmitPush(v1::PushStateRequest& push) {
   if (push.kind() != v1::PushStateRequest::FULL && push.kind() != v1::PushStateRequest::PARTIAL) {
     return InvalidField("kind", "must be FULL or PARTIAL");
   }
@@ -59,20 +58,22 @@ absl::Status AdmitPush(absl::string_view node, v1::PushStateRequest& push) {
   if (push.kind() == v1::PushStateRequest::FULL && !push.deletions().empty()) {
     return InvalidField("deletions", "a FULL push deletes what it leaves out");
   }
-  std::set<std::string> uuids;
-  std::set<std::string> names;
+  absl::flat_hash_set<Uuid> uuids;
+  absl::flat_hash_set<absl::string_view> names;
   for (int i = 0; i < push.vms_size(); ++i) {
-    v1::PushedVm& vm = *push.mutable_vms(i);
-    const std::string path = absl::StrCat("vms[", i, "]");
-    ASSIGN_OR_RETURN(*vm.mutable_spec(), AdmitVm(vm.spec(), path + ".spec", node));
-    if (!uuids.insert(vm.spec().uuid()).second) {
-      return InvalidField(path + ".spec.uuid", "is in the push twice");
+    const v1::PushedVm& vm = push.vms(i);
+    // What is no UUID is refused with its spec.
+    const auto uuid = Uuid::Parse(vm.spec().uuid());
+    if (uuid.ok() && !uuids.insert(*uuid).second) {
+      return InvalidField(absl::StrCat("vms[", i, "].spec.uuid"), "is in the push twice");
     }
     if (!names.insert(vm.spec().name()).second) {
-      return InvalidField(path + ".spec.name", "is another VM's in the same push");
+      return InvalidField(absl::StrCat("vms[", i, "].spec.name"),
+                          "is another VM's in the same push");
     }
     if (vm.has_if_generation()) {
-      RETURN_IF_ERROR(CheckIfGeneration(push, path + ".if_generation", vm.if_generation()));
+      RETURN_IF_ERROR(
+          CheckIfGeneration(push, absl::StrCat("vms[", i, "].if_generation"), vm.if_generation()));
     }
   }
   for (int i = 0; i < push.deletions_size(); ++i) {
@@ -81,7 +82,7 @@ absl::Status AdmitPush(absl::string_view node, v1::PushStateRequest& push) {
     const auto uuid = Uuid::Parse(deletion.uuid());
     if (!uuid.ok()) return InvalidField(path + ".uuid", uuid.status().message());
     deletion.set_uuid(uuid->ToString());
-    if (!uuids.insert(deletion.uuid()).second) {
+    if (!uuids.insert(*uuid).second) {
       return InvalidField(path + ".uuid", "is in the push twice");
     }
     if (deletion.has_if_generation()) {

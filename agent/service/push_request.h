@@ -17,9 +17,10 @@ namespace hvagent::service {
 absl::StatusOr<v1::VmSpec> AdmitVm(const v1::VmSpec& spec, absl::string_view path,
                                    absl::string_view node);
 
-// Checks a push and makes its specs and UUIDs canonical.
-// Errors: INVALID_ARGUMENT (the field's path: "vms[3].spec.memory_mib", "term").
-absl::Status AdmitPush(absl::string_view node, v1::PushStateRequest& push);
+// Checks all of a push but its specs, which AdmitVm does where one is not known already, and makes
+// the UUIDs of its deletions canonical.
+// Errors: INVALID_ARGUMENT (the field's path: "term", "vms[3].spec.uuid").
+absl::Status AdmitPush(v1::PushStateRequest& push);
 
 }  // namespace hvagent::service
 

@@ -28,18 +28,23 @@ std::string SerializeDeterministically(const google::protobuf::Message& message)
 
 absl::StatusOr<state::RequestKey> KeyOf(absl::string_view method,
                                         const google::protobuf::Message& request) {
-  std::unique_ptr<google::protobuf::Message> body(request.New());
-  body->CopyFrom(request);
-  const auto* field = body->GetDescriptor()->FindFieldByName("request_id");
-  CHECK(field != nullptr) << body->GetTypeName() << " has no request_id";
-  state::RequestKey key{.id = body->GetReflection()->GetString(*body, field),
+  std::unique_ptr<google::protobuf::Message> copy(request.New());
+  copy->CopyFrom(request);
+  return TakeKey(method, *copy);
+}
+
+absl::StatusOr<state::RequestKey> TakeKey(absl::string_view method,
+                                          google::protobuf::Message& request) {
+  const auto* field = request.GetDescriptor()->FindFieldByName("request_id");
+  CHECK(field != nullptr) << request.GetTypeName() << " has no request_id";
+  state::RequestKey key{.id = request.GetReflection()->GetString(request, field),
                         .method = std::string(method)};
   if (key.id.size() > kMaxRequestId) {
     return InvalidField("request_id", "is longer than 128 bytes");
   }
-  body->GetReflection()->ClearField(body.get(), field);
+  request.GetReflection()->ClearField(&request, field);
   operations::Sha256 hash;
-  hash.Update(SerializeDeterministically(*body));
+  hash.Update(SerializeDeterministically(request));
   key.body_digest = hash.HexDigest();
   return key;
 }

@@ -15,6 +15,10 @@ namespace hvagent::service {
 absl::StatusOr<state::RequestKey> KeyOf(absl::string_view method,
                                         const google::protobuf::Message& request);
 
+// As KeyOf, without a copy of what may be large: the id is taken out of `request`.
+absl::StatusOr<state::RequestKey> TakeKey(absl::string_view method,
+                                          google::protobuf::Message& request);
+
 }  // namespace hvagent::service
 
 #endif  // HVAGENT_AGENT_SERVICE_REQUEST_KEY_H_

@@ -98,6 +98,16 @@ absl::StatusOr<VmRecord> ReadVm(const Statement& row) {
   return vm;
 }
 
+absl::StatusOr<VmHead> ReadVmHead(const Statement& row) {
+  VmHead head;
+  ASSIGN_OR_RETURN(head.uuid, ReadUuidAt(row, 0));
+  head.generation = row.Int(1);
+  head.create_time = absl::FromUnixNanos(row.Int(2));
+  head.deleting = row.Bool(3);
+  head.claimed = row.Bool(4);
+  return head;
+}
+
 absl::Status InsertVm(Database& database, const VmRecord& vm) {
   ASSIGN_OR_RETURN(
       Statement insert,

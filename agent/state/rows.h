@@ -63,6 +63,9 @@ inline constexpr char kSelectVm[] =
     "SELECT uuid, spec, generation, force_stop, restart, deleting, create_time, claimed, "
     "disposal, undeleting, stays_off FROM vms ";
 absl::StatusOr<VmRecord> ReadVm(const Statement& row);
+inline constexpr char kSelectVmHead[] =
+    "SELECT uuid, generation, create_time, deleting, claimed FROM vms ";
+absl::StatusOr<VmHead> ReadVmHead(const Statement& row);
 // Errors: ALREADY_EXISTS (VM_NAME_TAKEN).
 absl::Status InsertVm(Database& database, const VmRecord& vm);
 // Errors: as StateStore::Commit, of one VM.

@@ -167,6 +167,12 @@ absl::StatusOr<std::vector<Uuid>> StateStore::ListVmUuids() {
   });
 }
 
+absl::StatusOr<std::vector<VmHead>> StateStore::ListVmHeads() {
+  return impl_->Read([&](Database& database) {
+    return ReadAll(database.Prepare(absl::StrCat(kSelectVmHead, "ORDER BY uuid")), &ReadVmHead);
+  });
+}
+
 absl::Status StateStore::EndRestart(const Uuid& uuid, int64_t generation) {
   return impl_->Write([&](Database& database) {
     return RunOnce(database.Prepare(

@@ -52,6 +52,15 @@ struct VmRecord {
   absl::Time create_time;
 };
 
+// Enough of a VM's record to know whether it is still the one that somebody saw.
+struct VmHead {
+  Uuid uuid;
+  int64_t generation = 0;
+  absl::Time create_time;
+  bool deleting = false;
+  bool claimed = false;
+};
+
 // A VM as it shall be from now on, decided by somebody who saw it at `seen_generation`; 0: who saw
 // none. At the same generation only `claimed` changes.
 struct VmChange {
@@ -140,6 +149,8 @@ class StateStore {
   // At most `limit` VMs whose UUID sorts after `after` (nil: from the start), in order.
   absl::StatusOr<std::vector<VmRecord>> ListVms(const Uuid& after, size_t limit);
   absl::StatusOr<std::vector<Uuid>> ListVmUuids();
+  // Of all VMs, ordered by UUID.
+  absl::StatusOr<std::vector<VmHead>> ListVmHeads();
   // The stop of a restart is done, unless the VM has changed since `generation`. Idempotent.
   absl::Status EndRestart(const Uuid& uuid, int64_t generation);
   // The guest stopped by itself and is to be left off, unless the VM has changed since

@@ -1,6 +1,8 @@
 #include "agent/reconcile/pushes.h"
 
+#include "absl/strings/ascii.h"
 #include "base/error.h"
+#include "base/status_macros.h"
 #include "domain_xml/vm_spec.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -49,12 +51,19 @@ v1::PushStateRequest Partial(std::initializer_list<int> vms) {
 // The reconciler is not started: what is wished stays a wish.
 class PushesTest : public ::testing::Test {
  protected:
-  absl::StatusOr<v1::PushStateResponse> Push(const v1::PushStateRequest& push,
+  absl::StatusOr<v1::PushStateResponse> Push(v1::PushStateRequest push,
                                              const state::RequestKey& key = {}) {
-    return pushes_.Push(push, push.SerializeAsString(), key, [this] {
-      ++prepared_;
-      return prepare_;
-    });
+    return pushes_.Push(
+        push, push.SerializeAsString(), key,
+        [this](const v1::VmSpec& spec, absl::string_view path) -> absl::StatusOr<v1::VmSpec> {
+          ++admitted_;
+          RETURN_IF_ERROR(PrefixField(domain_xml::ValidateVmSpec(spec), path));
+          return domain_xml::Normalize(spec);
+        },
+        [this] {
+          ++prepared_;
+          return prepare_;
+        });
   }
   // The names of the VMs that shall be here.
   std::vector<std::string> Wished() {
@@ -82,6 +91,7 @@ class PushesTest : public ::testing::Test {
     return actions;
   }
 
+  int admitted_ = 0;  // specs
   int prepared_ = 0;
   absl::Status prepare_;
   MemoryNode node_;
@@ -155,6 +165,63 @@ TEST_F(PushesTest, OfTwoControllersTheOneWithTheLowerTermIsRefused) {
   other.set_generation(1);
   ASSERT_OK(Push(other));
   EXPECT_THAT(Push(Full(1, 10, {1})), Fails(absl::StatusCode::kFailedPrecondition, "STALE_TERM"));
+}
+
+TEST_F(PushesTest, WhatIsSaidAgainOfAnUnchangedVmIsNotLookedAtAgain) {
+  ASSERT_OK(Push(Full(1, 1, {1, 2})));
+  admitted_ = 0;
+  v1::PushStateRequest next = Full(1, 2, {1, 2});
+  next.mutable_vms(1)->mutable_spec()->set_memory_mib(4096);
+  const auto response = Push(next);
+  EXPECT_THAT(Changes(response), ElementsAre("UPDATE vm-2"));
+  EXPECT_EQ(response->unchanged(), 1);
+  EXPECT_EQ(admitted_, 1);
+  next.set_generation(3);
+  EXPECT_THAT(Changes(Push(next)), IsEmpty());
+  EXPECT_EQ(admitted_, 1);
+}
+
+TEST_F(PushesTest, WhatWasChangedByHandIsAsPushedAgain) {
+  ASSERT_OK(Push(Full(1, 1, {1, 2})));
+  v1::PushStateRequest by_hand = Partial({1});
+  by_hand.mutable_vms(0)->mutable_spec()->set_memory_mib(4096);
+  ASSERT_OK(Push(by_hand));
+  EXPECT_THAT(Changes(Push(Full(1, 2, {1, 2}))), ElementsAre("UPDATE vm-1"));
+  ASSERT_OK(vms_.SetPower(UuidOf(1), v1::STOPPED, false, {}));
+  EXPECT_THAT(Changes(Push(Full(1, 3, {1, 2}))), ElementsAre("UPDATE vm-1"));
+}
+
+TEST_F(PushesTest, AVmMadeAnewIsNotTakenForTheOneThatWasPushed) {
+  ASSERT_OK(Push(Full(1, 1, {1})));
+  ASSERT_OK(node_.state->RemoveVm(*Uuid::Parse(UuidOf(1))));
+  v1::VmSpec other = Vm(1);
+  other.set_memory_mib(4096);
+  ASSERT_OK(vms_.Create(other, {}));
+  EXPECT_THAT(Changes(Push(Full(1, 2, {1}))), ElementsAre("UPDATE vm-1"));
+}
+
+TEST_F(PushesTest, AKnownVmThatAnOperatorPushedIsClaimedByTheController) {
+  ASSERT_OK(Push(Partial({1})));
+  EXPECT_THAT(Changes(Push(Full(1, 1, {1}))), ElementsAre("CLAIM vm-1"));
+}
+
+TEST_F(PushesTest, ASpecThatIsNotCanonicalIsKnownByNoOtherName) {
+  v1::PushStateRequest push = Full(1, 1, {1});
+  v1::VmSpec& spec = *push.mutable_vms(0)->mutable_spec();
+  spec.set_uuid(absl::AsciiStrToUpper(spec.uuid()));
+  ASSERT_OK(Push(push));
+  push.set_generation(2);
+  EXPECT_THAT(Changes(Push(push)), IsEmpty());
+  EXPECT_EQ(admitted_, 2);
+}
+
+TEST_F(PushesTest, OneBadSpecRefusesThePushBeforeAnythingIsDecided) {
+  ASSERT_OK(Push(Full(1, 5, {1})));
+  v1::PushStateRequest push = Full(1, 4, {1, 2});
+  push.mutable_vms(1)->mutable_spec()->clear_vcpus();
+  const auto refused = Push(push);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ErrorField(refused.status()), "vms[1].spec.vcpus");
 }
 
 TEST_F(PushesTest, AnEmptyPushEmptiesNoNode) {

@@ -2,7 +2,10 @@
 
 #include <string>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "base/error.h"
+#include "base/status_macros.h"
 #include "gtest/gtest.h"
 #include "tests/support/memory_node.h"
 #include "tests/support/status_matchers.h"
@@ -23,6 +26,16 @@ v1::PushStateRequest Valid() {
   return push;
 }
 
+// As NodeService.PushState does with what it does not know.
+absl::Status Admit(v1::PushStateRequest& push) {
+  RETURN_IF_ERROR(AdmitPush(push));
+  for (int i = 0; i < push.vms_size(); ++i) {
+    v1::VmSpec& spec = *push.mutable_vms(i)->mutable_spec();
+    ASSIGN_OR_RETURN(spec, AdmitVm(spec, absl::StrCat("vms[", i, "].spec"), "compute-1"));
+  }
+  return absl::OkStatus();
+}
+
 struct BadPush {
   const char* name;
   const char* field;
@@ -36,7 +49,7 @@ class BadPushTest : public ::testing::TestWithParam<BadPush> {};
 TEST_P(BadPushTest, IsRefusedWithTheFieldsPath) {
   v1::PushStateRequest push = Valid();
   GetParam().spoil(push);
-  const absl::Status status = AdmitPush("compute-1", push);
+  const absl::Status status = Admit(push);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   EXPECT_EQ(ErrorField(status), GetParam().field);
 }
@@ -60,6 +73,15 @@ INSTANTIATE_TEST_SUITE_P(
                 [](auto& push) { push.mutable_vms(0)->mutable_spec()->set_node("compute-2"); }},
         BadPush{"TheSameVmTwice", "vms[1].spec.uuid",
                 [](auto& push) { *push.add_vms() = push.vms(0); }},
+        BadPush{"TheSameVmTwiceInAnotherCase", "vms[1].spec.uuid",
+                [](auto& push) {
+                  v1::VmSpec& spec = *push.add_vms()->mutable_spec();
+                  spec = push.vms(0).spec();
+                  spec.set_name("another");
+                  spec.set_uuid(absl::AsciiStrToUpper(spec.uuid()));
+                }},
+        BadPush{"NoUuid", "vms[0].spec.uuid",
+                [](auto& push) { push.mutable_vms(0)->mutable_spec()->set_uuid("web-1"); }},
         BadPush{"TheSameNameTwice", "vms[1].spec.name",
                 [](auto& push) {
                   *push.add_vms() = push.vms(0);
@@ -86,7 +108,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(PushRequestTest, MakesSpecsCanonicalAndGivesThemTheNode) {
   v1::PushStateRequest push = Valid();
-  ASSERT_OK(AdmitPush("compute-1", push));
+  ASSERT_OK(Admit(push));
   EXPECT_EQ(push.vms(0).spec().node(), "compute-1");
   EXPECT_EQ(push.vms(0).spec().power_state(), v1::RUNNING);
 }
