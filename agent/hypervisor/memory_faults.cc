@@ -19,6 +19,11 @@ void MemoryFaults::FailCall(uint64_t nth, absl::Status error, Effect effect) {
   planned_[calls_ + nth] = {.error = std::move(error), .effect = effect};
 }
 
+bool MemoryFaults::FailurePending() const {
+  MutexLock lock(mutex_);
+  return !planned_.empty();
+}
+
 uint64_t MemoryFaults::calls() const {
   MutexLock lock(mutex_);
   return calls_;

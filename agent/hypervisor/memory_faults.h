@@ -27,6 +27,9 @@ class MemoryFaults {
   // The `nth` call from now on (1 is the next) fails with `error`. Several may be planned.
   void FailCall(uint64_t nth, absl::Status error, Effect effect = Effect::kNone);
 
+  // Whether a planned failure still waits: the end of a loop that fails call 1, 2, 3, ...
+  bool FailurePending() const;
+
   // The calls made so far.
   uint64_t calls() const;
 
