@@ -146,9 +146,9 @@ ImageInfo MemoryImages::Describe(const Image& image) const {
   }
   if (!image.parent.has_value()) return info;
   for (const auto& [name, other] : images_) {
-    if (other.id == image.parent->image_id) {
-      info.parent = SnapshotName{name, image.parent->snapshot};
-    }
+    if (other.id != image.parent->image_id) continue;
+    info.parent = SnapshotName{name, image.parent->snapshot};
+    return info;
   }
   for (const auto& [key, trashed] : trash_) {
     if (trashed.image.id != image.parent->image_id) continue;

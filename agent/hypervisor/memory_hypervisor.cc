@@ -121,10 +121,9 @@ absl::StatusOr<DomainInfo> MemoryHypervisor::GetDomain(const Uuid& uuid) {
 absl::StatusOr<DomainInfo> MemoryHypervisor::GetDomainByName(absl::string_view name) {
   return faults_->Run([&]() -> absl::StatusOr<DomainInfo> {
     MutexLock lock(mutex_);
-    for (const auto& [uuid, domain] : domains_) {
-      if (domain.info.name == name) return domain.info;
-    }
-    return NotFound(name);
+    const auto named = uuids_.find(name);
+    if (named == uuids_.end()) return NotFound(name);
+    return domains_.at(named->second).info;
   });
 }
 
@@ -153,11 +152,13 @@ absl::Status MemoryHypervisor::DefineDomain(absl::string_view xml) {
 absl::Status MemoryHypervisor::Define(absl::string_view xml) {
   ASSIGN_OR_RETURN(const Identity identity, ReadIdentity(xml));
   MutexLock lock(mutex_);
-  for (const auto& [uuid, domain] : domains_) {
-    if ((uuid == identity.uuid) != (domain.info.name == identity.name)) {
-      return NameTaken(domain.info);
-    }
+  const auto named = uuids_.find(identity.name);
+  if (named != uuids_.end() && named->second != identity.uuid) {
+    return NameTaken(domains_.at(named->second).info);
   }
+  const auto found = domains_.find(identity.uuid);
+  if (found != domains_.end() && named == uuids_.end()) return NameTaken(found->second.info);
+  uuids_[identity.name] = identity.uuid;
   Domain& domain = domains_[identity.uuid];
   domain.info.uuid = identity.uuid;
   domain.info.name = identity.name;
@@ -405,7 +406,7 @@ absl::Status MemoryHypervisor::UndefineDomain(const Uuid& uuid) {
                    absl::StrCat("cannot undefine domain ", domain->second.info.name,
                                 ": it runs; stop it first"));
     }
-    domains_.erase(domain);
+    Forget(domain);
     events_.Post(uuid);
     return absl::OkStatus();
   });
@@ -433,7 +434,12 @@ void MemoryHypervisor::Stop(Domains::iterator domain, DomainState state, StateRe
   domain->second.info.reason = reason;
   domain->second.live_xml.clear();
   domain->second.told_sizes.clear();
-  if (!domain->second.info.persistent) domains_.erase(domain);
+  if (!domain->second.info.persistent) Forget(domain);
+}
+
+void MemoryHypervisor::Forget(Domains::iterator domain) {
+  uuids_.erase(domain->second.info.name);
+  domains_.erase(domain);
 }
 
 }  // namespace hvagent::hypervisor

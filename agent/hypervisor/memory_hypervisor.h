@@ -124,6 +124,7 @@ class MemoryHypervisor final : public Hypervisor {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status OpenDisks(const Domain& domain) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Pause(Domains::iterator domain, StateReason reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Forget(Domains::iterator domain) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Stop(Domains::iterator domain, DomainState state, StateReason reason)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -134,6 +135,7 @@ class MemoryHypervisor final : public Hypervisor {
   Mutex mutex_;
   Storage storage_ ABSL_GUARDED_BY(mutex_);
   Domains domains_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Uuid, std::less<>> uuids_ ABSL_GUARDED_BY(mutex_);  // by name
 };
 
 }  // namespace hvagent::hypervisor

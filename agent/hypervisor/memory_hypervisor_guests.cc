@@ -20,6 +20,8 @@ void MemoryHypervisor::SetHealth(absl::Status health) {
 void MemoryHypervisor::AddForeignDomain(DomainInfo info, const std::string& xml) {
   const Uuid uuid = info.uuid;
   MutexLock lock(mutex_);
+  if (const auto former = domains_.find(uuid); former != domains_.end()) Forget(former);
+  uuids_[info.name] = uuid;
   domains_[uuid] = {.info = std::move(info), .xml = xml, .live_xml = xml};
   events_.Post(uuid);
 }

@@ -1,5 +1,6 @@
 #include "agent/reconcile/pushes.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -102,7 +103,7 @@ absl::StatusOr<v1::PushStateResponse> Pushes::Push(v1::PushStateRequest& push,
                                                    const state::RequestKey& request, Admit admit,
                                                    absl::FunctionRef<absl::Status()> prepare) {
   const MutexLock lock(pushing_);
-  ASSIGN_OR_RETURN(Heads heads, state_.ListVmHeads());
+  ASSIGN_OR_RETURN(Heads heads, LoadHeads(push));
   std::vector<Wish> wishes(push.vms_size());
   RETURN_IF_ERROR(AdmitVms(heads, admit, push, wishes));
   ASSIGN_OR_RETURN(PushRecord last, state_.GetLastPush());
@@ -130,7 +131,7 @@ absl::StatusOr<v1::PushStateResponse> Pushes::Push(v1::PushStateRequest& push,
         const absl::Status committed =
             requests_.Commit({.vms = decision.changes, .push = now}, request);
         if (absl::IsAborted(committed) && attempt < kAttempts) {
-          ASSIGN_OR_RETURN(heads, state_.ListVmHeads());
+          ASSIGN_OR_RETURN(heads, LoadHeads(push));
           RETURN_IF_ERROR(AdmitVms(heads, admit, push, wishes));
           continue;
         }
@@ -145,6 +146,20 @@ absl::StatusOr<v1::PushStateResponse> Pushes::Push(v1::PushStateRequest& push,
     decision.response.set_generation(last.generation);
     return std::move(decision.response);
   }
+}
+
+absl::StatusOr<Pushes::Heads> Pushes::LoadHeads(const v1::PushStateRequest& push) {
+  if (push.kind() == v1::PushStateRequest::FULL) return state_.ListVmHeads();
+  Heads heads;
+  for (const v1::PushedVm& vm : push.vms()) {
+    const auto uuid = Uuid::Parse(vm.spec().uuid());
+    if (!uuid.ok()) continue;  // refused with its spec
+    ASSIGN_OR_RETURN(const auto head, state_.GetVmHead(*uuid));
+    if (head.has_value()) heads.push_back(*head);
+  }
+  std::sort(heads.begin(), heads.end(),
+            [](const state::VmHead& a, const state::VmHead& b) { return a.uuid < b.uuid; });
+  return heads;
 }
 
 absl::Status Pushes::AdmitVms(const Heads& heads, Admit admit, v1::PushStateRequest& push,

@@ -63,6 +63,8 @@ class Pushes {
                                                                    const std::string& digest,
                                                                    const state::PushRecord& last);
 
+  // Of the VMs that the push is about, ordered by UUID: all of the node's for a FULL one.
+  absl::StatusOr<Heads> LoadHeads(const v1::PushStateRequest& push);
   // Looks up each VM of the push in `heads`, and admits those that are not known.
   absl::Status AdmitVms(const Heads& heads, Admit admit, v1::PushStateRequest& push,
                         std::vector<Wish>& wishes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(pushing_);

@@ -167,6 +167,13 @@ absl::StatusOr<std::vector<Uuid>> StateStore::ListVmUuids() {
   });
 }
 
+absl::StatusOr<std::optional<VmHead>> StateStore::GetVmHead(const Uuid& uuid) {
+  return impl_->Read([&](Database& database) {
+    return ReadOne(database.Prepare(absl::StrCat(kSelectVmHead, "WHERE uuid = ?1"), ToBlob(uuid)),
+                   &ReadVmHead);
+  });
+}
+
 absl::StatusOr<std::vector<VmHead>> StateStore::ListVmHeads() {
   return impl_->Read([&](Database& database) {
     return ReadAll(database.Prepare(absl::StrCat(kSelectVmHead, "ORDER BY uuid")), &ReadVmHead);

@@ -149,6 +149,7 @@ class StateStore {
   // At most `limit` VMs whose UUID sorts after `after` (nil: from the start), in order.
   absl::StatusOr<std::vector<VmRecord>> ListVms(const Uuid& after, size_t limit);
   absl::StatusOr<std::vector<Uuid>> ListVmUuids();
+  absl::StatusOr<std::optional<VmHead>> GetVmHead(const Uuid& uuid);
   // Of all VMs, ordered by UUID.
   absl::StatusOr<std::vector<VmHead>> ListVmHeads();
   // The stop of a restart is done, unless the VM has changed since `generation`. Idempotent.
