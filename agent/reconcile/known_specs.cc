@@ -45,6 +45,7 @@ const state::VmHead* KnownSpecs::Find(const v1::VmSpec& spec,
 
 void KnownSpecs::Remember(const Uuid& uuid, std::string bytes, int64_t generation,
                           absl::Time create_time) {
+  if (known_.size() >= kMost && !known_.contains(uuid)) known_.clear();
   known_[uuid] = {std::move(bytes), generation, create_time};
 }
 

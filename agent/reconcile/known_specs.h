@@ -1,7 +1,7 @@
 // The specs of this node's VMs, byte for byte as they were pushed: what says the same again about a
 // VM that has not changed since needs neither to be checked nor to be compared.
 //
-// Not thread-safe. In memory only: what is not known is looked at.
+// Not thread-safe. In memory only, and bounded: what is not known is looked at.
 #ifndef HVAGENT_AGENT_RECONCILE_KNOWN_SPECS_H_
 #define HVAGENT_AGENT_RECONCILE_KNOWN_SPECS_H_
 
@@ -26,8 +26,11 @@ class KnownSpecs {
   // The VM among `heads` (ordered by UUID) whose record says what `spec` does; null: not known.
   const state::VmHead* Find(const v1::VmSpec& spec, const std::vector<state::VmHead>& heads);
 
+  // How many there can be: far more than a node has VMs. PARTIAL pushes name VMs that come and go.
+  static constexpr size_t kMost = 16384;
+
   // The VM's record, at this generation, says what the spec of these bytes did. `uuid` is as that
-  // spec has it.
+  // spec has it. Where there are kMost, the others are forgotten.
   void Remember(const Uuid& uuid, std::string bytes, int64_t generation, absl::Time create_time);
 
   // Forgets those that this push of a node's whole state leaves out.
