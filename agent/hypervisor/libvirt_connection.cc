@@ -30,6 +30,11 @@ absl::Status Unavailable(absl::string_view message) {
   return Error(absl::StatusCode::kUnavailable, "LIBVIRT_UNAVAILABLE", message);
 }
 
+absl::Status AllStuck(absl::string_view uri) {
+  return Unavailable(
+      absl::StrCat(kMaxAbandonedCalls, " calls hang in libvirt at ", uri, "; look at libvirtd"));
+}
+
 // A call failed and its connection is gone, which libvirt reports in many ways.
 absl::Status ConnectionLost(const absl::Status& error) {
   absl::Status status = Error(
@@ -176,10 +181,7 @@ LibvirtConnection::~LibvirtConnection() {
 }
 
 absl::Status LibvirtConnection::Health() const {
-  if (calls_.abandoned() >= kMaxAbandonedCalls) {
-    return Unavailable(absl::StrCat(kMaxAbandonedCalls, " calls hang in libvirt at ",
-                                    state_->options.uri, "; look at libvirtd"));
-  }
+  if (calls_.abandoned() >= kMaxAbandonedCalls) return AllStuck(state_->options.uri);
   MutexLock lock(state_->mutex);
   return state_->health;
 }
@@ -273,7 +275,8 @@ absl::Status LibvirtConnection::Run(absl::string_view what,
     case CallPool::Outcome::kAllStuck:
       break;
   }
-  return Annotate(Health(), what);
+  // Not Health's answer: they may have come to their end since, and this call was not made.
+  return Annotate(AllStuck(state_->options.uri), what);
 }
 
 }  // namespace hvagent::hypervisor

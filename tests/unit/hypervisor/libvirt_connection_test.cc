@@ -4,10 +4,12 @@
 
 #include <libvirt/virterror.h>
 
+#include <atomic>
 #include <fstream>
 #include <future>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -123,6 +125,33 @@ TEST(LibvirtConnectionTest, CallsFailAtOnceWhenTooManyHang) {
   EXPECT_TRUE(absl::IsUnavailable(connection.Health()));
   end.set_value();
   AwaitService(connection);
+}
+
+// As those that hang come to their end, too: then the connection is well, and a call that was
+// refused an instant before was not made all the same.
+TEST(LibvirtConnectionTest, CallThatWasNotMadeIsNeverTakenForDone) {
+  for (int round = 0; round < 5; ++round) {
+    std::promise<void> end;
+    const std::shared_future<void> ended = end.get_future().share();
+    LibvirtConnection connection({.uri = TestUri(),
+                                  .call_timeout = absl::Milliseconds(20),
+                                  .min_reconnect_pause = absl::Milliseconds(1),
+                                  .max_reconnect_pause = absl::Milliseconds(2)});
+    while (absl::IsDeadlineExceeded(Hang(connection, ended))) {
+    }
+    connection.WaitUntilConnected(kLong).IgnoreError();
+    const auto made = std::make_shared<std::atomic<int>>(0);
+    std::thread releasing([&end] { end.set_value(); });
+    for (int succeeded = 0; succeeded < 3;) {
+      const absl::Status status = connection.Call("cannot count", [made](virConnectPtr) {
+        ++*made;
+        return absl::OkStatus();
+      });
+      if (status.ok()) ++succeeded;
+      ASSERT_GE(*made, succeeded);
+    }
+    releasing.join();
+  }
 }
 
 TEST(LibvirtConnectionTest, DestructionDoesNotWaitForCallThatHangs) {
